@@ -1,0 +1,202 @@
+/* HTTP/1.1 (RFC 9110, RFC 9112) over libevent, both roles, the same code in router and worker.
+ *
+ * A connection (http_conn) owns one socket and parses one message at a time; the owner gets the
+ * head, then body bytes as they come, then the end, and sends the same way. Nothing buffers a whole
+ * body: input stops while paused, output has a high-water mark that the owner must respect.
+ *
+ * What is refused (server role answers it, see http_conn_ops.on_error): anything that two parsers
+ * could read differently. Bare LF or CR, obs-fold, space before the colon, duplicate or signed
+ * Content-Length, Transfer-Encoding with Content-Length, any coding but a single final "chunked",
+ * control bytes in names or values, missing or double Host in 1.1, absolute or authority targets
+ * that disagree with Host, heads over the limits (431). */
+#pragma once
+
+#include "common/macro.h"
+#include "common/time_util.h"
+
+#include <event2/buffer.h>
+#include <event2/event.h>
+
+struct http_slice {
+        const char *data; /* not NUL-terminated */
+        size_t size;
+};
+
+struct http_header {
+        struct http_slice name;  /* as received; compare with http_slice_is_nocase */
+        struct http_slice value; /* without surrounding white space */
+};
+
+enum http_method {
+        HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE, HTTP_OPTIONS, HTTP_PATCH, HTTP_OTHER,
+};
+
+/* A received message head. Slices point into memory owned by the connection: valid until the
+ * message's on_end has returned (server role: until http_conn_end of its answer). */
+struct http_head {
+        enum http_method method;         /* requests */
+        struct http_slice method_name;
+        struct http_slice target;        /* origin-form, "/path?query", as sent; or "*" */
+        unsigned status;                 /* responses */
+        unsigned minor_version;          /* 0 or 1 */
+        struct http_slice host;          /* requests; empty when a 1.0 request has none */
+        const struct http_header *headers;
+        size_t n_headers;
+        bool has_body;                   /* chunked or Content-Length > 0 (responses: or until EOF) */
+        bool has_content_length;
+        uint64_t content_length;
+        bool keep_alive;
+        bool expect_continue;            /* the engine sends 100 on the first http_conn_resume or on its own */
+};
+
+bool http_slice_is(struct http_slice slice, const char *word);
+bool http_slice_is_nocase(struct http_slice slice, const char *word);
+
+/* The value of the only header of this name: 0; -ENOENT when absent, -EEXIST when there are several. */
+int http_head_get(const struct http_head *head, const char *name, struct http_slice *ret);
+
+/* True when a comma-separated list header (all lines together) has the token, parameters ignored,
+ * case-insensitive: http_head_lists(h, "Accept", "text/event-stream"). */
+bool http_head_lists(const struct http_head *head, const char *name, const char *token);
+
+/* True for headers that end at this hop (RFC 9110 §7.6.1), those named by Connection included:
+ * a proxy does not forward them. Framing headers (Content-Length, Transfer-Encoding) count. */
+bool http_head_is_hop_by_hop(const struct http_head *head, const struct http_header *header);
+
+enum http_role {
+        HTTP_SERVER, /* receives requests, sends responses */
+        HTTP_CLIENT, /* the reverse */
+};
+
+struct http_limits {
+        size_t head_bytes_max;   /* default 32 KiB */
+        unsigned headers_max;    /* default 100 */
+        uint64_t body_bytes_max; /* received bodies; 0: no limit */
+        size_t out_bytes_high;   /* http_conn_is_full above this; default 256 KiB */
+        size_t out_bytes_low;    /* on_drained below this; default 64 KiB */
+        usec_t idle_usec;        /* server: between messages, closes quietly; 0: never */
+        usec_t head_usec;        /* server: first byte to end of head, then 408; 0: never */
+        usec_t body_usec;        /* longest silence inside a received body; 0: never */
+        usec_t write_usec;       /* longest time without progress on a non-empty output; 0: never */
+};
+
+/* Fills in the defaults written above. */
+struct http_limits http_limits_default(void);
+
+struct http_conn;
+
+/* Callbacks run from the loop. A callback may call anything, http_conn_free of its own connection
+ * included. Order per message: on_head, on_body*, on_end. */
+struct http_conn_ops {
+        void (*on_head)(struct http_conn *conn, const struct http_head *head, void *userdata);
+        void (*on_body)(struct http_conn *conn, const void *data, size_t size, void *userdata);
+        void (*on_end)(struct http_conn *conn, void *userdata);
+        /* Output went below the low-water mark after http_conn_is_full was true. May be NULL. */
+        void (*on_drained)(struct http_conn *conn, void *userdata);
+        /* Server role only, may be NULL: the input broke a rule. status is 400, 408, 413, 431, 501
+         * or 505. The engine has stopped reading. The owner may send a response of its own; without
+         * the callback, or if it sends none, the engine answers with a bare status; then it closes. */
+        void (*on_error)(struct http_conn *conn, unsigned status, const char *why, void *userdata);
+        /* The connection is over: peer closed (error 0) or failed (negative errno; -EPROTO: a
+         * response that broke a rule; -ETIMEDOUT: a limit of http_limits). Also called when the
+         * peer goes away while an answer is still being made. Called once, nothing follows; the
+         * owner then frees it. */
+        void (*on_close)(struct http_conn *conn, int error, void *userdata);
+};
+
+/* Takes a connected, non-blocking socket. limits and ops are kept by reference and must outlive it. */
+int http_conn_new(struct event_base *base, int fd_consume, enum http_role role, const struct http_limits *limits,
+                  const struct http_conn_ops *ops, void *userdata, struct http_conn **ret);
+
+/* Closes the socket at once (unsent output is lost; see http_conn_finish) and frees. NULL is fine. */
+struct http_conn *http_conn_free(struct http_conn *conn);
+DEFINE_CLEANUP(struct http_conn, http_conn_free)
+
+void http_conn_set_userdata(struct http_conn *conn, void *userdata);
+void http_conn_set_ops(struct http_conn *conn, const struct http_conn_ops *ops, void *userdata);
+int http_conn_fd(const struct http_conn *conn);
+
+/* Backpressure on input: while paused no callback but on_drained and on_close comes. Nesting is not
+ * counted. Peer close is still noticed while paused. */
+void http_conn_pause(struct http_conn *conn);
+void http_conn_resume(struct http_conn *conn);
+
+/* ---- sending ----------------------------------------------------------------------------------
+ * One message at a time: start, any number of headers, begin body, bytes, end. A head is written
+ * together with the first body bytes. A server connection reads the next (pipelined) request only
+ * after the end of the answer AND of the request. */
+
+enum http_framing {
+        HTTP_FRAMING_NONE,    /* no body: 204, 304, 202 with Content-Length: 0, GET, HEAD answers */
+        HTTP_FRAMING_LENGTH,  /* Content-Length given below */
+        HTTP_FRAMING_CHUNKED, /* towards HTTP/1.0 peers: until close */
+};
+
+int http_conn_start_response(struct http_conn *conn, unsigned status);
+int http_conn_start_request(struct http_conn *conn, struct http_slice method, struct http_slice target);
+
+/* -EINVAL for a name or value that may not stand in a head (CR, LF, NUL, control bytes). */
+int http_conn_add_header(struct http_conn *conn, const char *name, const char *value);
+int http_conn_add_header_slice(struct http_conn *conn, struct http_slice name, struct http_slice value);
+int http_conn_add_headerf(struct http_conn *conn, const char *name, const char *format, ...) _printf_(3, 4);
+
+/* Ends the head. Adds Content-Length / Transfer-Encoding, and Connection: close where keep_alive is
+ * off or the engine will close. length counts for HTTP_FRAMING_LENGTH only. */
+int http_conn_begin_body(struct http_conn *conn, enum http_framing framing, uint64_t length);
+
+/* Copies. Never fails for fullness: ask http_conn_is_full before reading more from a source. */
+int http_conn_send(struct http_conn *conn, const void *data, size_t size);
+
+/* Moves the contents of buffer. */
+int http_conn_send_buffer(struct http_conn *conn, struct evbuffer *buffer);
+
+/* Ends the message; flushes. Server role: then the next request is read, or the connection is
+ * closed after the flush if it does not keep alive. */
+int http_conn_end(struct http_conn *conn);
+
+/* start_response + Content-Type (NULL: none) + headers added since + body + end, in one. */
+int http_conn_respond(struct http_conn *conn, unsigned status, const char *content_type, const void *body, size_t size);
+
+/* Whether a response head was begun for the current request: after it, no other status can be sent. */
+bool http_conn_is_responding(const struct http_conn *conn);
+
+bool http_conn_is_full(const struct http_conn *conn);
+size_t http_conn_pending_bytes(const struct http_conn *conn);
+
+/* Do not keep alive after the current message (drain of a listener, or a connection of no use). */
+void http_conn_set_close(struct http_conn *conn);
+
+/* Breaks a message whose end cannot be sent honestly: closes without the final chunk, after what was
+ * queued is flushed. */
+void http_conn_abort(struct http_conn *conn);
+
+/* True when a client connection is between messages and still open: it may go to a pool. */
+bool http_conn_is_idle(const struct http_conn *conn);
+
+/* ---- accepting and connecting ---------------------------------------------------------------- */
+
+struct http_listener;
+struct sockaddr;
+
+/* Accepts on fd (non-blocking, kept open on free when keep_fd). Stops for 100 ms on EMFILE, ENFILE, ENOBUFS,
+ * ENOMEM; http_listener_pause is for admission. on_accept owns the fd. */
+int http_listener_new(struct event_base *base, int fd, bool keep_fd,
+                      void (*on_accept)(struct http_listener *listener, int fd, void *userdata), void *userdata,
+                      struct http_listener **ret);
+struct http_listener *http_listener_free(struct http_listener *listener);
+DEFINE_CLEANUP(struct http_listener, http_listener_free)
+void http_listener_pause(struct http_listener *listener);
+void http_listener_resume(struct http_listener *listener);
+
+/* Starts a non-blocking connect to a Unix path (at most 107 bytes) or a TCP address on 127.0.0.1 / ::1.
+ * Returns the fd; a refusal shows as on_close(-ECONNREFUSED) before any byte was sent, or at once
+ * as a negative errno. TCP sockets get TCP_NODELAY. */
+int http_connect_unix(const char *path);
+int http_connect_tcp(const char *address, uint16_t port);
+
+/* True when nothing of the messages sent on this connection has left the process yet: a request may
+ * be sent again elsewhere without being done twice. */
+bool http_conn_is_untouched(const struct http_conn *conn);
+
+/* "OK", "Not Found", … for a status line. */
+const char *http_status_text(unsigned status);

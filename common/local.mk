@@ -1,0 +1,22 @@
+# What every process shares; knows no other folder.
+noinst_LIBRARIES += libcommon.a
+libcommon_a_SOURCES = \
+	common/fd.c common/fd.h \
+	common/ipc.c common/ipc.h common/ipc_messages.def \
+	common/log.c common/log.h \
+	common/macro.h \
+	common/time_util.h
+
+COMMON_LIBS = libcommon.a $(LLHTTP_ARCHIVE) $(LLHTTP_LIBS) $(EVENT_LIBS) $(MD_LIBS)
+
+# llhttp from the distribution's sources, where it is not packaged as a library.
+LLHTTP_ARCHIVE =
+if BUILD_LLHTTP
+noinst_LIBRARIES += libllhttp.a
+LLHTTP_ARCHIVE += libllhttp.a
+nodist_libllhttp_a_SOURCES = llhttp_build/llhttp.c llhttp_build/api.c llhttp_build/http.c
+libllhttp_a_CFLAGS = -O2 $(LLHTTP_CFLAGS)
+CLEANFILES += $(nodist_libllhttp_a_SOURCES)
+llhttp_build/%.c: $(LLHTTP_SOURCE_DIR)/%.c
+	$(AM_V_GEN)$(MKDIR_P) llhttp_build && cp $< $@
+endif

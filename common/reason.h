@@ -1,0 +1,45 @@
+/* The enumerated reasons of envmux's own errors, and the error bodies made of them. */
+#pragma once
+
+#include "common/macro.h"
+
+enum reason {
+#define REASON(name, infra, http_status, rpc_code, text) REASON_##name,
+#include "common/reason.def"
+#undef REASON
+        REASON__MAX,
+        REASON__INVALID = -EINVAL,
+};
+
+const char *reason_to_string(enum reason reason);
+enum reason reason_from_string(const char *word);
+bool reason_is_infra(enum reason reason);
+unsigned reason_http_status(enum reason reason);
+int reason_rpc_code(enum reason reason);
+const char *reason_text(enum reason reason);
+
+/* What is known about one failure. Strings are borrowed; NULL and 0 mean "nothing to say". */
+struct failure {
+        enum reason reason;
+        const char *detail;            /* appended to the reason's sentence */
+        unsigned retry_after_sec;      /* 0: no retry_after member */
+        bool has_exit;                 /* exit_code or exit_signal below is meaningful */
+        int exit_code;                 /* of the backend, when exit_signal is 0 */
+        int exit_signal;               /* signal number, 0: it exited by itself */
+        const char *const *stderr_lines; /* NULL-terminated, oldest first; may be NULL */
+};
+
+/* A JSON-RPC error response (JSON-RPC 2.0 §5.1) for f:
+ * {"jsonrpc":"2.0","id":ID,"error":{"code":…,"message":…,"data":{"envmux":{"reason":…,"infra":…,…}}}}
+ * id_token holds the raw bytes of the request's id, NULL makes it null. *ret is the caller's. */
+int failure_to_jsonrpc(const struct failure *f, const char *id_token, size_t id_size, char **ret, size_t *ret_size);
+
+/* The object of error.data.envmux alone, as travels in IPC blobs; the reverse is failure_from_json. */
+int failure_to_json(const struct failure *f, char **ret, size_t *ret_size);
+
+/* A failure read back from failure_to_json's bytes; owns its strings. */
+struct failure_owned;
+int failure_from_json(const char *json, size_t size, struct failure_owned **ret);
+const struct failure *failure_get(const struct failure_owned *owned);
+void failure_owned_free(struct failure_owned *owned);
+DEFINE_CLEANUP(struct failure_owned, failure_owned_free)

@@ -1,0 +1,4 @@
+# Unit tests (cmocka) run in `make check`; end-to-end tests are run by ./dev test.
+if HAVE_CMOCKA
+include tests/unit/local.mk
+endif
