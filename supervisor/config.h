@@ -1,0 +1,72 @@
+/* The configuration: the mcpServers file people already have, checked whole, all mistakes at once
+ * (envmux.json(5)). */
+#pragma once
+
+#include "common/ipc.h"
+#include "common/template.h"
+
+struct json_object;
+
+/* One entry of mcpServers / servers. Strings are compiled templates where marked (T). */
+struct server_config {
+        char *name;
+        bool is_disabled;
+        char *command;            /* as written: a path, or a name for PATH and then libexec */
+        char **args;              /* (T) NULL-terminated, without argv[0] */
+        char **env;               /* (T) NULL-terminated "NAME=VALUE" */
+        char *cwd;                /* (T) NULL: the workspace */
+        enum transport transport;
+        bool uses_socket;         /* HTTP backend reached by ${envmux:socket} rather than ${envmux:port} */
+        char *http_path;          /* MCP endpoint of an HTTP backend, default "/mcp" */
+        char **prepare;           /* NULL or an argv run once per definition before its first start */
+        unsigned keys;            /* bit mask 1 << enum key_kind */
+        enum attach_policy attach;
+        unsigned sessions_max;
+        usec_t idle_usec, lifetime_usec, start_usec, request_usec, drain_usec, rung_usec;
+        uint64_t message_bytes_max;  /* one line of the backend's stdout, one request body */
+        uint64_t buffer_bytes_max;   /* all queues of one session together */
+        uint64_t log_bytes_max;      /* ring of stderr lines */
+        char *definition_hash;    /* hex; changes when anything that a backend is started with does */
+};
+
+struct config {
+        char *path;
+        struct server_config **servers; /* enabled ones, in file order */
+        size_t n_servers;
+        const struct server_config *default_server; /* the only one, or "default"; may be NULL */
+        unsigned sessions_max, starting_max, queue_max, routers, clients_max;
+        usec_t queue_usec;        /* longest wait for a start slot */
+        usec_t client_idle_usec;
+        uint64_t body_bytes_max;
+        uint32_t head_bytes_max;
+        char *session_header;
+        char **origins, **hosts;  /* allowed beyond loopback; NULL-terminated */
+        unsigned tombstones_max;
+};
+
+/* One mistake or note: "mcpServers.lake.envmux.seeed: unknown key (did you mean "seed"?)". */
+struct config_note {
+        bool is_mistake;
+        char *json_path;
+        char *text;
+};
+
+struct config_report {
+        struct config_note *notes;
+        size_t n_notes, n_mistakes;
+};
+
+/* Loads and checks the file at path against the environment. 0 with *ret, the caller's; -EINVAL when
+ * the report holds mistakes (every one found, not only the first); other negative errno when the
+ * file cannot be read (the report then says so too). The report is filled in every case and freed by
+ * config_report_done. */
+int config_load(const char *path, struct config **ret, struct config_report *report);
+struct config *config_free(struct config *config);
+DEFINE_CLEANUP(struct config, config_free)
+void config_report_done(struct config_report *report);
+
+const struct server_config *config_find(const struct config *config, const char *name);
+
+/* Compares what the configuration may start with the machine's limits (pid_max, RLIMIT_NOFILE,
+ * RLIMIT_NPROC, memory, cgroup pids.max); adds notes, never mistakes. */
+void config_check_machine(const struct config *config, struct config_report *report);
