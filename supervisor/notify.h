@@ -1,0 +1,32 @@
+/* The service manager's protocol, the same with systemd and with the watch of `envmux run`
+ * (sd_notify(3), sd_listen_fds(3)). Without NOTIFY_SOCKET everything here quietly does nothing. */
+#pragma once
+
+#include "common/macro.h"
+
+#include <event2/event.h>
+
+/* The sockets we were started with. */
+struct listen_fds {
+        int *http;      /* TCP listeners */
+        size_t n_http;
+        int ipc;        /* -1: not stored yet */
+        int control;    /* -1 likewise */
+};
+
+/* Takes LISTEN_FDS: names "http" (also envmux.socket and anything unknown that listens on TCP),
+ * "ipc", "control"; others are closed. Sets close-on-exec. -ENOTSOCK: an http fd does not listen. */
+int listen_fds_take(struct listen_fds *ret);
+void listen_fds_done(struct listen_fds *fds);
+
+void notify_ready(const char *status);
+void notify_status(const char *format, ...) _printf_(1, 2);
+void notify_stopping(void);
+/* Before and after a reload: RELOADING=1 with MONOTONIC_USEC, later notify_ready. */
+void notify_reloading(void);
+
+/* Keeps a dup of fd with the manager under name; it comes back through listen_fds_take. */
+int notify_store_fd(const char *name, int fd);
+
+/* Pings the manager's watchdog from the loop at half of WATCHDOG_USEC; NULL where none is wanted. */
+struct event *notify_watchdog_new(struct event_base *base);

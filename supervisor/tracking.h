@@ -1,0 +1,72 @@
+/* Which processes belong to a session, and the certainty that none is left.
+ *
+ * With a writable cgroup v2 tree every session is the cgroup ROOT/SERVER/PRINCIPAL/ID with two
+ * leaves, "worker" and "backend"; it is killed by cgroup.kill and gone when cgroup.events says
+ * unpopulated and rmdir succeeded. One inotify instance serves all sessions.
+ *
+ * Without one (a plain container, an unprivileged user) a session is what descends from its worker:
+ * the worker is a subreaper, and when it dies its orphans come to the supervisor or the watch, both
+ * subreapers too, where tracking_kill_strays ends them. That is said in tracked_describe. */
+#pragma once
+
+#include "common/ipc.h"
+
+#include <sys/types.h>
+
+struct tracking;
+struct tracked;
+
+/* cgroup_root: absolute folder of the cgroup v2 tree, "" to track by process tree, NULL to choose:
+ * a child of our own cgroup, named after runtime_dir so that a restarted supervisor finds it again, where
+ * that can be made. on_empty runs from the loop when the last process of a session is gone (in
+ * process-tree mode: when the worker and its descendants are). */
+int tracking_new(struct event_base *base, const char *cgroup_root, const char *runtime_dir,
+                 void (*on_empty)(struct tracked *tracked, void *userdata), void *userdata, struct tracking **ret);
+/* Tracked sessions must have been freed. Leaves the cgroups as they are. */
+struct tracking *tracking_free(struct tracking *tracking);
+DEFINE_CLEANUP(struct tracking, tracking_free)
+
+/* Removes the (empty) cgroup root with its empty subfolders: the last act of an orderly stop. */
+int tracking_remove_root(struct tracking *tracking);
+
+bool tracking_has_cgroups(const struct tracking *tracking);
+
+/* Every session cgroup that exists, for rebuilding: found(server, principal, id). The names are
+ * valid during the call. Stops and forwards what found returns when negative. */
+int tracking_list(struct tracking *tracking,
+                  int (*found)(const char *server, const char *principal, const char *id, void *userdata), void *userdata);
+
+/* Makes the session's cgroups, or takes over those that exist (is_adopted). userdata is handed to
+ * nobody but returned by tracked_userdata. -EEXIST: they exist and is_adopted is false. */
+int tracked_new(struct tracking *tracking, const char *server, const char *principal, const char *id, bool is_adopted,
+                void *userdata, struct tracked **ret);
+/* Forgets; kills and removes nothing. */
+struct tracked *tracked_free(struct tracked *tracked);
+DEFINE_CLEANUP(struct tracked, tracked_free)
+void *tracked_userdata(const struct tracked *tracked);
+
+/* For spawn: a directory fd of the worker's leaf (borrowed), -1 without cgroups. */
+int tracked_worker_cgroup_fd(const struct tracked *tracked);
+/* For the worker's fd 5: an opened cgroup.procs of the backend's leaf, -1 without cgroups. The caller's. */
+int tracked_open_backend_procs(const struct tracked *tracked);
+
+/* Names the worker process once it runs. pidfd is consumed, -1 where none could be had. */
+void tracked_set_worker(struct tracked *tracked, pid_t pid, int pidfd_consume);
+pid_t tracked_worker_pid(const struct tracked *tracked);
+
+/* SIGKILL to every process of the session, now and to what they fork meanwhile. on_empty follows. */
+int tracked_kill(struct tracked *tracked);
+
+/* True when no process is left (checked now, not from memory). */
+bool tracked_is_empty(struct tracked *tracked);
+
+/* Removes the cgroups of an empty session. -EBUSY: a process is still there. */
+int tracked_remove(struct tracked *tracked);
+
+/* "/envmux/lake/_/0123…" (the cgroup path) or "process tree of worker 4711"; borrowed. */
+const char *tracked_describe(const struct tracked *tracked);
+
+/* SIGKILL to each child of this process, and of the watch that started it when watch_pid > 0 (which must be our
+ * parent), for which is_known says no. Returns how many were hit. Children that the supervisor
+ * reaps elsewhere are is_known's business. */
+unsigned tracking_kill_strays(pid_t watch_pid, bool (*is_known)(pid_t pid, void *userdata), void *userdata);
