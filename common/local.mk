@@ -5,6 +5,7 @@ libcommon_a_SOURCES = \
 	common/ipc.c common/ipc.h common/ipc_messages.def \
 	common/log.c common/log.h \
 	common/macro.h \
+	common/template.c common/template.h \
 	common/time_util.h
 
 COMMON_LIBS = libcommon.a $(LLHTTP_ARCHIVE) $(LLHTTP_LIBS) $(EVENT_LIBS) $(MD_LIBS)
