@@ -31,7 +31,7 @@ bool log_enabled(int priority)
         return priority <= sink.level;
 }
 
-static void log_write(int priority, int error, const char *format, va_list ap)
+static void _printf_(3, 0) log_write(int priority, int error, const char *format, va_list ap)
 {
         char line[2048];
         size_t used = 0;
