@@ -2,3 +2,6 @@
 if HAVE_CMOCKA
 include tests/unit/local.mk
 endif
+
+TESTS += tests/check-includes.sh
+EXTRA_DIST += tests/check-includes.sh tests/count-results.py dev
