@@ -1,0 +1,36 @@
+/* What is done at each step of a session's life (the actions of session_fsm.h), and the few verbs
+ * that others may use on a session. */
+#pragma once
+
+#include "supervisor/session.h"
+
+struct server_config;
+
+/* What a new session is made of. Strings are borrowed. */
+struct session_request {
+        const char *principal, *key;
+        enum key_kind kind;
+        bool awaits_request;       /* a client's request caused it, so READY is the first protocol answer */
+        unsigned generation;       /* 0: one more than the last that this key had */
+        bool has_seed;
+        int64_t seed;
+        const char *labels;        /* JSON object text or NULL */
+        const char *config;        /* JSON text or NULL */
+        usec_t idle_usec, lifetime_usec; /* 0: the server's */
+        const char *body_digest;   /* of a PUT, or NULL */
+};
+
+/* Makes the session and asks admission to start it. *ret stays valid although the start may have
+ * failed at once (its state says so). -EEXIST: the key is taken; -EBUSY: no room and the queue is full. */
+int lifecycle_create(struct supervisor *supervisor, const struct server_config *server,
+                     const struct session_request *request, struct session **ret);
+
+/* Ends a session: the worker is told to drain for at most drain_usec, then the stop ladder runs, then
+ * everything is killed. reason is what waiting clients hear. Does nothing when it is ending already. */
+void lifecycle_stop(struct session *session, enum reason reason, usec_t drain_usec);
+
+/* Kills every process of the session now. */
+void lifecycle_kill(struct session *session, enum reason reason);
+
+/* The actions, by number; run by session_dispatch. */
+void lifecycle_run(struct session *session, enum session_action action);

@@ -1,0 +1,150 @@
+/* A session: one live instance of a server, or the tombstone of one; and the table of all. */
+#pragma once
+
+#include "common/ipc.h"
+#include "common/reason.h"
+#include "supervisor/record.h"
+#include "supervisor/session_fsm.h"
+#include "supervisor/workspace.h"
+
+#include <sys/queue.h>
+
+struct session;
+struct session_table;
+struct peer;
+struct supervisor;
+struct tracked;
+struct waiter;
+
+#define SESSION_ALIASES_MAX 64
+
+/* A further key that leads to a session. Several live sessions may claim one; the newest claim wins,
+ * and when its session ends the next newest does. */
+struct session_alias {
+        TAILQ_ENTRY(session_alias) of_session; /* oldest first */
+        TAILQ_ENTRY(session_alias) of_bucket;  /* newest first */
+        struct session *session;
+        enum key_kind kind;
+        char key[];
+};
+
+/* How the last backend ended, as its worker told. */
+struct session_exit {
+        bool is_known;
+        pid_t pid;
+        int code;   /* CLD_EXITED, CLD_KILLED, CLD_DUMPED */
+        int status; /* exit status or signal number */
+};
+
+struct session {
+        struct supervisor *supervisor;
+        struct record record;            /* id, server, principal, key, kind, generation, token, seed, labels, … */
+        char *command;                   /* what the backend was started with; for people */
+        usec_t start_usec, drain_usec, rung_usec; /* of the definition it was started from */
+        bool awaits_request;             /* READY is the first protocol answer (else the successful exec) */
+
+        enum session_state state;
+        usec_t since_usec;               /* CLOCK_MONOTONIC of the last move */
+        usec_t since_realtime_usec;
+        usec_t created_usec;             /* CLOCK_MONOTONIC; an adopted one: of the adoption, less its age */
+        struct event *deadline;          /* of the state */
+        struct event *lifetime;          /* of the session */
+
+        bool is_failed;                  /* the final state will be failed rather than stopped */
+        enum reason end_reason;          /* why it ends; REASON__MAX while nothing is known */
+        char *end_failure;               /* JSON of the failure (common/reason.h), or NULL */
+        usec_t stop_drain_usec;          /* drain time of the STOP to be sent */
+
+        struct tracked *tracked;         /* NULL before the launch and after the end */
+        struct workspace_paths paths;
+        pid_t worker_pid;                /* 0: none */
+        struct event *worker_exit;       /* on the pidfd; NULL for adopted workers */
+        struct peer *worker;             /* its connection, NULL while there is none */
+        pid_t backend_pid;               /* 0: none yet or none any more */
+        struct session_exit last_exit;
+        char *last_lines;                /* last stderr lines of the backend, LF-separated, or NULL */
+
+        struct ipc_status status;        /* newest counters */
+        usec_t status_usec;              /* when they came */
+
+        TAILQ_HEAD(, session_alias) aliases;
+        unsigned n_aliases;
+        TAILQ_HEAD(, waiter) waiters;    /* questions of routers that this session's fate answers */
+        bool holds_room, holds_start;    /* admission's: counted against sessions_max, starting_max */
+
+        TAILQ_ENTRY(session) of_table;   /* live ones in order of creation, or tombstones in order of end */
+        TAILQ_ENTRY(session) of_queue;   /* admission's, while queued */
+        SLIST_ENTRY(session) of_id_bucket, of_key_bucket;
+};
+
+/* ---- one session ---- */
+
+/* A new session in state QUEUED or ADOPTING (no observer is told of it yet), in no table. The record's strings are
+ * consumed. NULL only on ENOMEM. */
+struct session *session_new(struct supervisor *supervisor, struct record *record_consume, enum session_state state);
+/* Frees what session_new and the table made; the session must be final or never have been launched. */
+struct session *session_free(struct session *session);
+DEFINE_CLEANUP(struct session, session_free)
+
+/* Microseconds since the last request ended: 0 while one is in flight or none is known. */
+usec_t session_idle_usec(const struct session *session);
+
+/* Remembers why the session ends; the first reason stays. failure_json is copied and may be NULL. */
+void session_set_end(struct session *session, bool is_failed, enum reason reason, const char *failure_json, size_t size);
+
+/* The failure that people who ask for this session are told, built from what is known. *ret is the caller's. */
+int session_failure_json(const struct session *session, char **ret, size_t *ret_size);
+
+/* 16 hex digits / 32 hex digits of getrandom(2). */
+int session_make_id(char ret[static IPC_ID_SIZE]);
+int session_make_token(char ret[static IPC_TOKEN_SIZE]);
+/* Compares in constant time. */
+bool session_token_equal(const char *a, const char *b);
+
+/* ---- the table ---- */
+
+struct session_table *session_table_new(void);
+/* Frees every session and tombstone in it. */
+struct session_table *session_table_free(struct session_table *table);
+DEFINE_CLEANUP(struct session_table, session_table_free)
+
+/* Inserts. -EEXIST: the id or (principal, server, kind, key) is taken. */
+int session_table_add(struct session_table *table, struct session *session);
+
+/* Takes an ended session out of the live ones with its aliases and keeps it as a tombstone; the
+ * oldest tombstones beyond tombstones_max are freed. on_next_alias may be NULL; it is told each
+ * alias that now leads to another session. */
+void session_table_bury(struct session_table *table, struct session *session, unsigned tombstones_max,
+                        void (*on_next_alias)(struct session_alias *alias, void *userdata), void *userdata);
+
+/* Live sessions only. */
+struct session *session_find_id(const struct session_table *table, const char *id);
+struct session *session_find_key(const struct session_table *table, const char *principal, const char *server,
+                                 enum key_kind kind, const char *key);
+/* By key, else by alias (the newest claim). */
+struct session *session_find(const struct session_table *table, const char *principal, const char *server,
+                             enum key_kind kind, const char *key);
+
+/* Tombstones. The newest one where several had the key. */
+struct session *session_find_ended_id(const struct session_table *table, const char *id);
+struct session *session_find_ended_key(const struct session_table *table, const char *principal, const char *server,
+                                       enum key_kind kind, const char *key);
+void session_table_trim(struct session_table *table, unsigned tombstones_max);
+
+/* Adds an alias, or makes an existing one the newest. 1: it changed what the key leads to, 0: it
+ * was there and newest, -ENOMEM. When the session has SESSION_ALIASES_MAX already, its oldest alias
+ * is removed and handed to *ret_evicted (the caller's, free()); else *ret_evicted is NULL. */
+int session_alias_add(struct session_table *table, struct session *session, enum key_kind kind, const char *key,
+                      struct session_alias **ret_evicted);
+/* Removes one. True when the session had it. */
+bool session_alias_remove(struct session_table *table, struct session *session, enum key_kind kind, const char *key);
+/* The newest claim of a key, or NULL. */
+struct session_alias *session_alias_find(const struct session_table *table, const char *principal, const char *server,
+                                         enum key_kind kind, const char *key);
+
+/* Walks: pass NULL for the first. The session returned may be buried before the next call only if the
+ * next one was fetched first. */
+struct session *session_next(const struct session_table *table, const struct session *after);
+struct session *session_next_ended(const struct session_table *table, const struct session *after); /* oldest first */
+unsigned session_count(const struct session_table *table);
+unsigned session_count_ended(const struct session_table *table);

@@ -1,0 +1,98 @@
+/* The root object of envmux-supervisor. */
+#pragma once
+
+#include "common/ipc.h"
+#include "supervisor/config.h"
+#include "supervisor/notify.h"
+#include "supervisor/session.h"
+#include "supervisor/tracking.h"
+
+#include <event2/event.h>
+#include <sys/queue.h>
+
+struct admission;
+struct control;
+struct peers;
+struct rebuild;
+struct resolver;
+struct routers;
+struct workspaces;
+
+/* Priorities of the loop: a lower number first, and one runs only when nothing before it is ready. */
+enum loop_priority {
+        LOOP_URGENT,  /* signals, watchdog */
+        LOOP_NORMAL,  /* sockets and timers; libevent's default for three priorities */
+        LOOP_LATE,    /* what must come after everything that peers have already said: negative
+                       * answers, deaths seen by pidfd */
+        LOOP__MAX,
+};
+
+/* What main() was told; strings are absolute paths and outlive the supervisor. */
+struct supervisor_options {
+        const char *config, *runtime, *state;
+        const char *control;        /* NULL: RUNTIME/control */
+        const char *cgroup_root;    /* NULL: choose, "": none (supervisor/tracking.h) */
+        const char *libexec;        /* where envmux-worker, envmux-router and bundled servers live */
+        const char *start_dir;      /* working directory at the start: relative commands are found from it */
+};
+
+/* Somebody who wants to hear of every move of every session, Monitor for one. Told after the move;
+ * session->state is the new one. old == state for a session that has just been made. */
+struct session_observer {
+        TAILQ_ENTRY(session_observer) entry;
+        void (*on_change)(struct session *session, enum session_state old, void *userdata);
+        void *userdata;
+};
+
+/* Counters since the start of this process, for metrics. */
+struct supervisor_counters {
+        uint64_t sessions_created, sessions_adopted, sessions_stopped, sessions_failed;
+        uint64_t resolves, resolves_refused;  /* refused: no room */
+        uint64_t routers_lost, workers_lost;
+        uint64_t strays_killed;
+        uint64_t start_usec_sum;              /* launch to ready, over sessions_started */
+        uint64_t sessions_started;
+};
+
+struct supervisor {
+        struct supervisor_options options;
+        struct event_base *base;
+        struct config *config;              /* replaced by supervisor_reload: never kept across events */
+        struct listen_fds listen;
+        int sockets_fd, records_fd;         /* RUNTIME/sockets (also the working directory), RUNTIME/records */
+        usec_t started_realtime_usec;
+        bool is_stopping;
+        int exit_code;
+
+        struct session_table *sessions;
+        struct tracking *tracking;
+        struct workspaces *workspaces;
+        struct admission *admission;
+        struct peers *peers;
+        struct routers *routers;
+        struct resolver *resolver;
+        struct rebuild *rebuild;            /* NULL once every session is claimed or ended */
+        struct control *control;
+        struct event *signals[4], *watchdog, *janitor, *stop_deadline;
+        TAILQ_HEAD(, session_observer) observers;
+        struct supervisor_counters counters;
+};
+
+/* Opens folders and sockets, reads what an earlier supervisor left, spawns routers. options are kept by
+ * reference; config is consumed. Logs what went wrong. */
+int supervisor_new(const struct supervisor_options *options, struct config *config_consume, struct supervisor **ret);
+struct supervisor *supervisor_free(struct supervisor *supervisor);
+DEFINE_CLEANUP(struct supervisor, supervisor_free)
+
+/* Runs the loop until the orderly stop is complete; returns the exit code. */
+int supervisor_run(struct supervisor *supervisor);
+
+/* Begins the orderly stop (SIGTERM): every session is stopped, then routers, then files; again: kills now. */
+void supervisor_stop(struct supervisor *supervisor);
+
+/* Reads the configuration again (SIGHUP, Reload). 0: in force. Negative: nothing changed, and the
+ * report says why. The report is filled in in every case; config_report_done it. */
+int supervisor_reload(struct supervisor *supervisor, struct config_report *report);
+
+void supervisor_observe(struct supervisor *supervisor, struct session_observer *observer);
+void supervisor_unobserve(struct supervisor *supervisor, struct session_observer *observer);
