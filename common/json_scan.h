@@ -16,7 +16,7 @@ struct json_slice {
         size_t size;
 };
 
-enum json_type {
+enum json_kind {
         JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT,
 };
 
@@ -24,7 +24,7 @@ enum json_type {
  * without that white space. -EBADMSG: not JSON; -ELOOP: nested deeper than JSON_DEPTH_MAX. */
 int json_validate(const char *text, size_t size, struct json_slice *ret);
 
-enum json_type json_slice_type(struct json_slice value); /* of a validated value */
+enum json_kind json_slice_type(struct json_slice value); /* of a validated value */
 
 /* The functions below take values that json_validate accepted. */
 

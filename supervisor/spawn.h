@@ -7,8 +7,8 @@
 
 struct spawn_request {
         const char *path;          /* absolute */
-        char *const *argv;         /* NULL-terminated, argv[0] included */
-        char *const *envp;         /* NULL-terminated; NULL: ours */
+        const char *const *argv;   /* NULL-terminated, argv[0] included */
+        const char *const *envp;   /* NULL-terminated; NULL: ours */
         const char *cwd;           /* NULL: ours */
         const int *fds;            /* become 3, 4, …; -1 becomes /dev/null */
         size_t n_fds;

@@ -1,0 +1,24 @@
+/* Folders of a cgroup v2 tree (kernel documentation, cgroup-v2): making, killing, asking, removing. */
+#pragma once
+
+#include "common/macro.h"
+
+/* Absolute path of our own cgroup in the mounted v2 tree. -ENOENT: none is mounted. *ret is the caller's. */
+int cgroup_own_path(char **ret);
+
+/* A name as one path component: bytes outside [A-Za-z0-9_-] become %xx, so that no name is a
+ * control file's; "" becomes "_". -ENAMETOOLONG. */
+int cgroup_name_escape(const char *name, char *dst, size_t dst_size);
+/* The reverse. -EINVAL: not an escaped name. */
+int cgroup_name_unescape(const char *escaped, char *dst, size_t dst_size);
+
+/* The functions below take a path relative to root_fd. */
+
+/* 1 when a process lives in it or below, 0 when not, negative errno. */
+int cgroup_is_populated(int root_fd, const char *path);
+
+/* Kills everything in it and below (cgroup.kill). */
+int cgroup_kill(int root_fd, const char *path);
+
+/* Removes it with its empty sub-cgroups. -EBUSY: a process is left. */
+int cgroup_remove(int root_fd, const char *path);

@@ -1,0 +1,127 @@
+#include "supervisor/notify.h"
+
+#include "common/fd.h"
+#include "common/time_util.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <systemd/sd-daemon.h>
+
+static int listen_fds_put(struct listen_fds *fds, const char *name, int fd)
+{
+        if (streq(name, "ipc") && fds->ipc < 0) {
+                fds->ipc = fd;
+                return 0;
+        }
+        if (streq(name, "control") && fds->control < 0) {
+                fds->control = fd;
+                return 0;
+        }
+        if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0) {
+                fd_close(fd);
+                return streq(name, "http") ? -ENOTSOCK : 0;
+        }
+        int *http = realloc(fds->http, (fds->n_http + 1) * sizeof(*http));
+
+        if (!http)
+                return -ENOMEM;
+        fds->http = http;
+        fds->http[fds->n_http++] = fd;
+        return 0;
+}
+
+int listen_fds_take(struct listen_fds *ret)
+{
+        struct listen_fds fds = { .ipc = -1, .control = -1 };
+        char **names = NULL;
+        int n = sd_listen_fds_with_names(true, &names), r = 0;
+
+        for (int i = 0; i < n; i++) {
+                int fd = SD_LISTEN_FDS_START + i;
+
+                if (r >= 0)
+                        r = fd_nonblock(fd, true);
+                if (r >= 0)
+                        r = listen_fds_put(&fds, names[i], fd);
+                else
+                        fd_close(fd);
+                free(names[i]);
+        }
+        free(names);
+        if (n < 0)
+                r = n;
+        if (r < 0) {
+                listen_fds_done(&fds);
+                return r;
+        }
+        *ret = fds;
+        return 0;
+}
+
+void listen_fds_done(struct listen_fds *fds)
+{
+        for (size_t i = 0; i < fds->n_http; i++)
+                fd_close(fds->http[i]);
+        free(fds->http);
+        fd_close(fds->ipc);
+        fd_close(fds->control);
+        *fds = (struct listen_fds) { .ipc = -1, .control = -1 };
+}
+
+void notify_ready(const char *status)
+{
+        (void) sd_notifyf(false, "READY=1\nSTATUS=%s", status);
+}
+
+void notify_status(const char *format, ...)
+{
+        char status[256];
+        va_list ap;
+
+        va_start(ap, format);
+        (void) vsnprintf(status, sizeof(status), format, ap);
+        va_end(ap);
+        (void) sd_notifyf(false, "STATUS=%s", status);
+}
+
+void notify_stopping(void)
+{
+        (void) sd_notify(false, "STOPPING=1");
+}
+
+void notify_reloading(void)
+{
+        (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) now_usec());
+}
+
+int notify_store_fd(const char *name, int fd)
+{
+        char state[128];
+
+        (void) snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s", name);
+        int r = sd_pid_notify_with_fds(0, false, state, &fd, 1);
+
+        return r < 0 ? r : 0;
+}
+
+static void on_watchdog(_unused_ evutil_socket_t fd, _unused_ short what, _unused_ void *userdata)
+{
+        (void) sd_notify(false, "WATCHDOG=1");
+}
+
+struct event *notify_watchdog_new(struct event_base *base)
+{
+        uint64_t usec = 0;
+
+        if (sd_watchdog_enabled(false, &usec) <= 0)
+                return NULL;
+        struct event *timer = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);
+        struct timeval interval = usec_to_timeval(usec / 2);
+
+        if (timer && event_add(timer, &interval) < 0) {
+                event_free(timer);
+                return NULL;
+        }
+        return timer;
+}
