@@ -5,12 +5,14 @@
 
 #include "common/json_scan.h"
 
-#define IDENTITY_SIZE 264 /* a client-supplied _extra.session_id may be longer than an md5 */
+#define IDENTITY_KEY_MAX 256 /* bytes of a client-supplied _extra.session_id */
+#define IDENTITY_SIZE 264    /* room for it, or for the 32 digits of an md5 */
 
 /* Identity of a validated clientInfo object: _extra.session_id where it is a string usable as a key
  * (1–256 bytes 0x21–0x7E), else the 32 hex digits of
  * md5(canonical {"config":…,"name":…,"seed":…,"version":…}), keys sorted by code point at every
- * level, separators ", " and ": ", non-ASCII as \uXXXX, numbers as they came, a missing seed null, a missing config {}.
+ * level, separators ", " and ": ", non-ASCII as \uXXXX, numbers as they came, a missing seed null, a
+ * missing config {}.
  * -ENOENT: there is no _extra object, so the client has no identity. */
 int identity_from_client_info(struct json_slice client_info, char ret[static IDENTITY_SIZE]);
 

@@ -1,11 +1,12 @@
 /* Reading JSON (RFC 8259) in place: where a value begins and ends, never what it would look like
  * re-serialised. Payload passes verbatim; this finds the few bytes that routing depends on.
  *
- * Strict: control bytes inside strings, duplicate separators, NaN, trailing commas, lone surrogate
- * escapes are accepted only where RFC 8259 does; invalid UTF-8 is refused. Nesting is bounded by
- * JSON_DEPTH_MAX and kept in a bit set, not on the stack. */
+ * Strict: control bytes inside strings, NaN, trailing commas and whatever else the grammar of RFC 8259
+ * leaves out are refused, and so is invalid UTF-8; lone surrogate escapes are in the grammar (§8.2) and
+ * pass. Nesting is bounded by JSON_DEPTH_MAX and kept in a bit set, not on the stack. */
 #pragma once
 
+#include "common/json_writer.h"
 #include "common/macro.h"
 
 #define JSON_DEPTH_MAX 128
@@ -39,8 +40,16 @@ int json_get_path(struct json_slice value, struct json_slice *ret, ...) _sentine
  * quotes) and *ret_value, 0: the end. */
 int json_next(struct json_slice container, size_t *cursor, struct json_slice *ret_name, struct json_slice *ret_value);
 
+/* Steps through the characters of a JSON string: *cursor starts at 0. 1: one more in *ret_char, a code
+ * point (a lone surrogate escape gives the surrogate itself), 0: the end or not a string. */
+int json_string_next(struct json_slice value, size_t *cursor, uint32_t *ret_char);
+
+/* Orders two JSON strings by code point, as strcmp does bytes. */
+int json_string_compare(struct json_slice a, struct json_slice b);
+
 /* Decodes a JSON string (quotes included in value) to UTF-8, NUL-terminated, into dst; returns the
- * length. -EINVAL: not a string, or it holds U+0000; -ENAMETOOLONG: does not fit. */
+ * length. -EINVAL: not a string, or it holds U+0000 or a lone surrogate, which no UTF-8 text can;
+ * -ENAMETOOLONG: does not fit. The decoded text is never longer than value. */
 ssize_t json_string_copy(struct json_slice value, char *dst, size_t dst_size);
 
 /* True when value is the JSON string `word`, whatever escapes it uses. */
@@ -52,18 +61,3 @@ int json_integer(struct json_slice value, int64_t *ret);
 /* Replaces CR and LF outside strings by spaces, in place: one message becomes one line. The text
  * must be validated (inside strings raw CR and LF cannot occur). */
 void json_blank_newlines(char *text, size_t size);
-
-/* Appends s as a JSON string with quotes to *buf (realloc'ed; *size bytes used, *allocated). */
-struct json_writer {
-        char *data;
-        size_t size, allocated;
-        bool failed; /* out of memory: data is unusable, every further call does nothing */
-};
-void json_writer_raw(struct json_writer *w, const char *bytes, size_t size);
-void json_writer_text(struct json_writer *w, const char *text); /* verbatim */
-void json_writer_string(struct json_writer *w, const char *utf8); /* quoted and escaped; bad UTF-8 becomes U+FFFD */
-void json_writer_string_n(struct json_writer *w, const char *utf8, size_t size);
-void json_writer_format(struct json_writer *w, const char *format, ...) _printf_(2, 3);
-/* The text (NUL-terminated beyond size), the caller's; -ENOMEM when any call failed. */
-int json_writer_finish(struct json_writer *w, char **ret, size_t *ret_size);
-void json_writer_done(struct json_writer *w);

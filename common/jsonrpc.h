@@ -20,10 +20,11 @@ struct jsonrpc_message {
 };
 
 /* -EBADMSG, -ELOOP: not JSON; -EPROTO: JSON, but not JSON-RPC (id neither string nor number, no
- * "jsonrpc":"2.0", an empty array, …). */
+ * "jsonrpc":"2.0", an empty array, a member of the envelope given twice, …). An error response may have
+ * the id null, or none: its sender could not read the request's (JSON-RPC 2.0 §5). */
 int jsonrpc_parse(const char *text, size_t size, struct jsonrpc_message *ret);
 
-/* jsonrpc_parse of an element that json_next gave. */
+/* jsonrpc_parse of an element that json_next gave; an element that is itself an array is -EPROTO. */
 int jsonrpc_parse_value(struct json_slice value, struct jsonrpc_message *ret);
 
 /* method equals word. */

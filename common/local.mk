@@ -2,6 +2,12 @@
 noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
 	common/fd.c common/fd.h \
+	common/failure.c common/reason.c common/reason.def common/reason.h \
+	common/identity.c common/identity.h common/identity_canonical.c \
+	common/json_scan.c common/json_scan.h common/json_string.c common/json_value.c \
+	common/json_writer.c common/json_writer.h \
+	common/jsonrpc.c common/jsonrpc.h \
+	common/utf8.h \
 	common/ipc.c common/ipc.h common/ipc_messages.def \
 	common/log.c common/log.h \
 	common/macro.h \

@@ -11,8 +11,8 @@ enum reason {
         REASON__INVALID = -EINVAL,
 };
 
-const char *reason_to_string(enum reason reason);
-enum reason reason_from_string(const char *word);
+const char *reason_to_string(enum reason reason); /* NULL when there is no such reason */
+enum reason reason_from_string(const char *word); /* REASON__INVALID when there is no such word */
 bool reason_is_infra(enum reason reason);
 unsigned reason_http_status(enum reason reason);
 int reason_rpc_code(enum reason reason);
@@ -34,12 +34,16 @@ struct failure {
  * id_token holds the raw bytes of the request's id, NULL makes it null. *ret is the caller's. */
 int failure_to_jsonrpc(const struct failure *f, const char *id_token, size_t id_size, char **ret, size_t *ret_size);
 
-/* The object of error.data.envmux alone, as travels in IPC blobs; the reverse is failure_from_json. */
+/* The object of error.data.envmux alone, as travels in IPC blobs; the reverse is failure_from_json:
+ * reason, infra, detail, retry_after, exit_status or signal ("SIGKILL"), stderr. Members with nothing to
+ * say are absent. It quotes the newest 20 lines of standard error, 512 bytes each, and 1024 of detail, so
+ * that it always fits an IPC blob. */
 int failure_to_json(const struct failure *f, char **ret, size_t *ret_size);
 
-/* A failure read back from failure_to_json's bytes; owns its strings. */
+/* A failure read back from failure_to_json's bytes; owns its strings. -EBADMSG, -ELOOP: not such bytes.
+ * A reason that this version does not know becomes `internal`. */
 struct failure_owned;
 int failure_from_json(const char *json, size_t size, struct failure_owned **ret);
 const struct failure *failure_get(const struct failure_owned *owned);
-void failure_owned_free(struct failure_owned *owned);
+struct failure_owned *failure_owned_free(struct failure_owned *owned);
 DEFINE_CLEANUP(struct failure_owned, failure_owned_free)

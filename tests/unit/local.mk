@@ -19,3 +19,16 @@ tests_unit_test_tracking_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test-workspace
 tests_unit_test_workspace_SOURCES = tests/unit/test-workspace.c
 tests_unit_test_workspace_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test-json-scan tests/unit/test-json-writer tests/unit/test-jsonrpc \
+	tests/unit/test-identity tests/unit/test-reason
+tests_unit_test_json_scan_SOURCES = tests/unit/test-json-scan.c
+tests_unit_test_json_scan_LDADD = $(UNIT_LIBS)
+tests_unit_test_json_writer_SOURCES = tests/unit/test-json-writer.c
+tests_unit_test_json_writer_LDADD = $(UNIT_LIBS)
+tests_unit_test_jsonrpc_SOURCES = tests/unit/test-jsonrpc.c
+tests_unit_test_jsonrpc_LDADD = $(UNIT_LIBS)
+tests_unit_test_identity_SOURCES = tests/unit/test-identity.c
+tests_unit_test_identity_LDADD = $(UNIT_LIBS)
+tests_unit_test_reason_SOURCES = tests/unit/test-reason.c
+tests_unit_test_reason_LDADD = $(UNIT_LIBS)
