@@ -1,1 +1,3 @@
 # Man pages, units, package files.
+
+dist_man_MANS += packaging/man/envmux-supervisor.8
