@@ -32,6 +32,7 @@ tests_unit_test_identity_SOURCES = tests/unit/test-identity.c
 tests_unit_test_identity_LDADD = $(UNIT_LIBS)
 tests_unit_test_reason_SOURCES = tests/unit/test-reason.c
 tests_unit_test_reason_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/test-record
 tests_unit_test_record_SOURCES = tests/unit/test-record.c
 tests_unit_test_record_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)

@@ -31,7 +31,7 @@ static void test_what_is_written_comes_back(void **state)
                 .id = "0123456789abcdef", .server = "lake", .principal = "", .key = "row \"1\"/\\x",
                 .kind = KEY_NAMED, .generation = 3, .token = "secret", .created_usec = UINT64_C(1790000000123456),
                 .has_seed = true, .seed = INT64_MIN, .idle_usec = USEC_INFINITY, .lifetime_usec = 5,
-                .labels = "{\"run\":\"é\"}", .config = "{\"size\":4, \"p\":0.80}", .is_put = true, .body_digest = "beef",
+                .labels = (char[]) { "{\"run\":\"é\"}" }, .config = (char[]) { "{\"size\":4, \"p\":0.80}" }, .is_put = true, .body_digest = "beef",
         };
         struct record back;
 
