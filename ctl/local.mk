@@ -4,7 +4,16 @@ envmux_SOURCES = \
 	ctl/check.c \
 	ctl/commands.def \
 	ctl/ctl.h \
+	ctl/descendants.c ctl/descendants.h \
 	ctl/libexec.c ctl/libexec.h \
 	ctl/main.c \
-	ctl/options.c
+	ctl/notice.c ctl/notice.h \
+	ctl/options.c \
+	ctl/run.c ctl/run.h \
+	ctl/run_config.c \
+	ctl/run_folders.c \
+	ctl/run_greeting.c \
+	ctl/run_listen.c \
+	ctl/watch.c ctl/watch.h \
+	ctl/watch_child.c ctl/watch_child.h
 envmux_LDADD = $(COMMON_LIBS) $(JSONC_LIBS)

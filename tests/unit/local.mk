@@ -36,3 +36,7 @@ tests_unit_test_reason_LDADD = $(UNIT_LIBS)
 check_PROGRAMS += tests/unit/test-record
 tests_unit_test_record_SOURCES = tests/unit/test-record.c
 tests_unit_test_record_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test-notice
+tests_unit_test_notice_SOURCES = tests/unit/test-notice.c ctl/notice.c
+tests_unit_test_notice_LDADD = $(UNIT_LIBS)

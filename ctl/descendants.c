@@ -1,0 +1,45 @@
+#include "ctl/descendants.h"
+
+#include "common/macro.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+/* Children that were not reaped yet, so none of these pids can be another process by now. */
+static void kill_children(void)
+{
+        char path[64];
+        int pid;
+        FILE *file;
+
+        (void) snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int) getpid());
+        file = fopen(path, "re");
+        if (!file)
+                return;
+        while (fscanf(file, "%d", &pid) == 1)
+                (void) kill(pid, SIGKILL);
+        (void) fclose(file);
+}
+
+int descendants_kill(usec_t deadline_usec)
+{
+        int n_killed = 0;
+
+        for (;;) {
+                int status;
+                pid_t pid = waitpid(-1, &status, WNOHANG);
+
+                if (pid > 0) {
+                        n_killed += WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+                        continue;
+                }
+                if (pid < 0 && errno == ECHILD)
+                        return n_killed;
+                if (usec_until(deadline_usec) == 0)
+                        return -ETIME;
+                kill_children();
+                (void) poll(NULL, 0, 1); /* a killed process takes a moment to become waitable */
+        }
+}

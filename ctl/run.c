@@ -1,0 +1,111 @@
+/* `envmux run`: a whole envmux in the foreground. */
+#include "ctl/ctl.h"
+#include "ctl/run.h"
+#include "ctl/watch.h"
+#include "ctl/watch_child.h"
+#include "common/log.h"
+
+#include <stdio.h>
+
+#define LISTEN_DEFAULT "127.0.0.1:8700"
+
+struct run {
+        struct run_folders folders;
+        struct run_listeners listeners;
+        char *config;
+};
+
+static void run_done(struct run *run)
+{
+        run_listeners_done(&run->listeners);
+        run_folders_done(&run->folders);
+        free(run->config);
+}
+
+static int on_ready(void *userdata)
+{
+        struct run *run = userdata;
+
+        return run_greeting_print(run->folders.control, &run->listeners);
+}
+
+/* The configuration named on the command line, or one made of the command after "--". */
+static int find_config(struct run *run, const char *file, char **command)
+{
+        int r;
+
+        if (!file) {
+                r = run_config_write(run->folders.runtime, command, &run->config);
+                return r < 0 ? ctl_fail("cannot write a configuration: %s", strerror(-r)) : 0;
+        }
+        run->config = realpath(file, NULL);
+        return run->config ? 0 : ctl_fail("cannot read %s: %s", file, strerror(errno));
+}
+
+static int run_all(struct run *run, const char *listen_text, const char *control, const char *file, char **command)
+{
+        struct watch_options options = {
+                .folders = &run->folders, .listeners = &run->listeners, .on_ready = on_ready, .userdata = run,
+        };
+        int r;
+
+        /* Mistakes first: they leave no trace. */
+        if (file) {
+                r = watch_child_check(file);
+                if (r != 0)
+                        return r < 0 ? CTL_FAILED : r;
+        }
+        r = run_listeners_make(listen_text, &run->listeners);
+        if (r < 0)
+                return r == -EINVAL ? CTL_USAGE : CTL_FAILED;
+        r = run_folders_make(control, &run->folders);
+        if (r < 0)
+                return CTL_FAILED;
+        r = find_config(run, file, command);
+        if (r == 0) {
+                options.config = run->config;
+                r = watch_run(&options);
+        }
+        run_folders_remove(&run->folders);
+        return r;
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+        struct run state = { .folders = RUN_FOLDERS_EMPTY };
+        const char *listen_text = LISTEN_DEFAULT, *control = NULL;
+        char **command = NULL;
+        int first, r;
+
+        const struct option_spec options[] = {
+                { .letter = 'l', .name = "listen", .value_name = "ADDR:PORT",
+                  .help = "where clients connect; several with commas (" LISTEN_DEFAULT ")", .value = &listen_text },
+                OPTION_CONTROL(&control),
+        };
+
+        /* What follows "--" is the server's, options included. */
+        for (int i = 1; i < argc && !command; i++)
+                if (streq(argv[i], "--")) {
+                        command = argv + i + 1;
+                        argc = i;
+                }
+        r = options_parse(self, options, ELEMENTSOF(options), argc, argv, &first);
+        if (r != 0)
+                return options_exit(r);
+        if (command ? !command[0] || argc > first : argc - first != 1)
+                return usage_error(self, "name one configuration file, or a command after --");
+        log_init("envmux");
+        r = run_all(&state, listen_text, control, command ? NULL : argv[first], command);
+        run_done(&state);
+        return r;
+}
+
+const struct command command_run = {
+        .name = "run",
+        .synopsis = "[--listen ADDR:PORT] [--control PATH] CONFIG | -- COMMAND [ARGUMENT…]",
+        .summary = "Serve a configuration, or one command, in the foreground",
+        .details = "Prints each server's address when ready. Ctrl-C ends every process; a second Ctrl-C at\n"
+                   "once. Sockets are in the folder of the control socket, workspaces in $XDG_STATE_HOME,\n"
+                   "/var/lib/envmux (root) or ~/.local/state/envmux; nothing of the run stays there.",
+        .run = run,
+};
