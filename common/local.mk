@@ -12,7 +12,11 @@ libcommon_a_SOURCES = \
 	common/log.c common/log.h \
 	common/macro.h \
 	common/template.c common/template.h \
-	common/time_util.h
+	common/time_util.h \
+	common/varlink.c common/varlink.h \
+	common/varlink_call.c common/varlink_internal.h \
+	common/varlink_client.c common/varlink_client.h \
+	common/varlink_server.c common/varlink_server.h
 
 COMMON_LIBS = libcommon.a $(LLHTTP_ARCHIVE) $(LLHTTP_LIBS) $(EVENT_LIBS) $(MD_LIBS)
 
@@ -27,3 +31,11 @@ CLEANFILES += $(nodist_libllhttp_a_SOURCES)
 llhttp_build/%.c: $(LLHTTP_SOURCE_DIR)/%.c
 	$(AM_V_GEN)$(MKDIR_P) llhttp_build && cp $< $@
 endif
+
+# Interface descriptions of Varlink, each embedded as one C string.
+BUILT_SOURCES += common/org.varlink.service.varlink.inc
+EXTRA_DIST += common/org.varlink.service.varlink
+CLEANFILES += common/org.varlink.service.varlink.inc
+%.varlink.inc: %.varlink
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && \
+	$(SED) -e 's/[\\"]/\\&/g' -e 's/^/"/' -e 's/$$/\\n"/' $< >$@.tmp && mv $@.tmp $@

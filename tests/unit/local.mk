@@ -40,3 +40,11 @@ tests_unit_test_record_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test-notice
 tests_unit_test_notice_SOURCES = tests/unit/test-notice.c ctl/notice.c
 tests_unit_test_notice_LDADD = $(UNIT_LIBS)
+check_PROGRAMS += tests/unit/test-varlink
+tests_unit_test_varlink_SOURCES = tests/unit/test-varlink.c tests/unit/varlink-service.c tests/unit/varlink-service.h
+tests_unit_test_varlink_LDADD = $(UNIT_LIBS) $(JSONC_LIBS)
+
+check_PROGRAMS += tests/unit/test-varlink-limits
+tests_unit_test_varlink_limits_SOURCES = \
+	tests/unit/test-varlink-limits.c tests/unit/varlink-service.c tests/unit/varlink-service.h
+tests_unit_test_varlink_limits_LDADD = $(UNIT_LIBS) $(JSONC_LIBS)
