@@ -1,1 +1,2 @@
 # The embedded backend and ready configurations.
+EXTRA_DIST += examples/demo.py
