@@ -40,12 +40,6 @@ int varlink_parse(const char *text, size_t size, struct json_object **ret, const
         return 0;
 }
 
-const char *varlink_serialise(struct json_object *message, size_t *ret_size)
-{
-        return json_object_to_json_string_length(message, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE,
-                                                 ret_size);
-}
-
 int varlink_split_method(const char *name, char *interface, size_t interface_size, const char **ret_method)
 {
         const char *dot = strrchr(name, '.');

@@ -27,9 +27,6 @@ DEFINE_CLEANUP(struct json_object, json_object_put)
  * static sentence. */
 int varlink_parse(const char *text, size_t size, struct json_object **ret, const char **ret_why);
 
-/* The bytes of message, without the NUL byte that ends it on the wire; they belong to message. */
-const char *varlink_serialise(struct json_object *message, size_t *ret_size);
-
 /* Splits "a.b.Method" at its last dot: interface is copied, *ret_method points into name. -EINVAL:
  * there is no dot, or a part is empty; -ENAMETOOLONG: interface does not fit. */
 int varlink_split_method(const char *name, char *interface, size_t interface_size, const char **ret_method);

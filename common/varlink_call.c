@@ -1,6 +1,7 @@
 #include "common/varlink_internal.h"
 
 #include <json-c/json.h>
+#include <stdio.h>
 
 #define INTERFACE_SIZE 256
 
@@ -25,15 +26,6 @@ static struct varlink_call *call_free(struct varlink_call *call)
         return NULL;
 }
 
-static void call_done(struct varlink_call *call)
-{
-        struct varlink_conn *conn = call->conn;
-
-        conn->call = NULL;
-        call_free(call);
-        varlink_conn_wake(conn);
-}
-
 void varlink_call_cancel(struct varlink_call *call)
 {
         if (call->on_cancel)
@@ -48,77 +40,78 @@ void varlink_call_on_cancel(struct varlink_call *call, void (*on_cancel)(struct 
         call->cancel_userdata = userdata;
 }
 
-static struct json_object *answer_new(struct json_object *parameters_consume)
+static void writer_drop(struct json_writer *writer)
 {
-        struct json_object *message = json_object_new_object();
-
-        json_object_object_add(message, "parameters",
-                               parameters_consume ? parameters_consume : json_object_new_object());
-        return message;
+        if (writer)
+                json_writer_done(writer);
 }
 
-int varlink_reply_continue(struct varlink_call *call, struct json_object *parameters_consume)
+int varlink_reply_continue(struct varlink_call *call, struct json_writer *parameters)
 {
-        _cleanup_(json_object_putp) struct json_object *message = answer_new(parameters_consume);
         struct varlink_conn *conn = call->conn;
         int r;
 
         assert(call->wants_more);
-        if (conn->is_closing)
+        if (conn->is_closing) {
+                writer_drop(parameters);
                 return -EPIPE;
-        json_object_object_add(message, "continues", json_object_new_boolean(true));
-        r = varlink_conn_send(conn, message, conn->server->service->stream_bytes_max);
+        }
+        r = varlink_conn_send(conn, "{\"parameters\":", parameters, ",\"continues\":true}",
+                              conn->server->service->stream_bytes_max);
         if (r == -ENOBUFS)
                 varlink_conn_refuse(conn, "TooSlow", "the reader of this stream is too slow");
-        else if (r < 0)
-                conn->is_dead = true;
-        if (r < 0)
-                varlink_conn_wake(conn);
         return r;
 }
 
-void varlink_reply(struct varlink_call *call, struct json_object *parameters_consume)
+/* A final answer is measured by itself: what waits before it has been measured already. */
+static void call_finish(struct varlink_call *call, const char *head, struct json_writer *parameters)
 {
-        _cleanup_(json_object_putp) struct json_object *message = answer_new(parameters_consume);
         struct varlink_conn *conn = call->conn;
+        size_t bytes_max = evbuffer_get_length(conn->out) + conn->server->service->reply_bytes_max;
 
-        if (!call->is_oneway && !conn->is_closing) {
-                size_t bytes_max = conn->server->service->reply_bytes_max;
-
-                if (varlink_conn_send(conn, message, evbuffer_get_length(conn->out) + bytes_max) == -ENOBUFS)
-                        varlink_conn_refuse(conn, "ReplyTooLarge", "the answer is larger than the limit");
-        }
-        call_done(call);
+        if (call->is_oneway || conn->is_closing)
+                writer_drop(parameters);
+        else if (varlink_conn_send(conn, head, parameters, "}", bytes_max) == -ENOBUFS)
+                varlink_conn_refuse(conn, "ReplyTooLarge", "the answer is larger than the limit");
+        conn->call = NULL;
+        call_free(call);
+        varlink_conn_wake(conn);
 }
 
-static void send_error(struct varlink_conn *conn, const char *name, struct json_object *parameters_consume)
+void varlink_reply(struct varlink_call *call, struct json_writer *parameters)
 {
-        _cleanup_(json_object_putp) struct json_object *message = answer_new(parameters_consume);
-
-        json_object_object_add(message, "error", json_object_new_string(name));
-        (void) varlink_conn_send(conn, message, SIZE_MAX);
+        call_finish(call, "{\"parameters\":", parameters);
 }
 
-void varlink_error(struct varlink_call *call, const char *name, struct json_object *parameters_consume)
+void varlink_error(struct varlink_call *call, const char *name, struct json_writer *parameters)
 {
-        if (call->is_oneway || call->conn->is_closing)
-                json_object_put(parameters_consume);
-        else
-                send_error(call->conn, name, parameters_consume);
-        call_done(call);
+        char head[INTERFACE_SIZE + 64];
+
+        snprintf(head, sizeof(head), "{\"error\":\"%s\",\"parameters\":", name);
+        call_finish(call, head, parameters);
 }
 
-static struct json_object *string_object(const char *member, const char *value)
+/* {member: value} */
+static void write_member(struct json_writer *writer, const char *member, const char *value)
 {
-        struct json_object *object = json_object_new_object();
+        json_writer_text(writer, "{");
+        json_writer_string(writer, member);
+        json_writer_text(writer, ":");
+        json_writer_string(writer, value);
+        json_writer_text(writer, "}");
+}
 
-        json_object_object_add(object, member, json_object_new_string(value));
-        return object;
+static void error_with_member(struct varlink_call *call, const char *error, const char *member, const char *value)
+{
+        struct json_writer parameters = { .data = NULL };
+
+        write_member(&parameters, member, value);
+        varlink_error(call, error, &parameters);
 }
 
 void varlink_error_parameter(struct varlink_call *call, const char *parameter)
 {
-        varlink_error(call, VARLINK_ERROR_INVALID_PARAMETER, string_object("parameter", parameter));
+        error_with_member(call, VARLINK_ERROR_INVALID_PARAMETER, "parameter", parameter);
 }
 
 /* ---- reading a call ---------------------------------------------------------------------------- */
@@ -239,31 +232,44 @@ static const char *read_members(struct varlink_call *call, const char **ret_meth
 static void on_get_info(struct varlink_call *call, void *userdata)
 {
         const struct varlink_service *service = ((struct varlink_server *) userdata)->service;
-        struct json_object *info = json_object_new_object(), *interfaces = json_object_new_array();
+        struct json_writer info = { .data = NULL };
 
-        json_object_array_add(interfaces, json_object_new_string(VARLINK_SERVICE));
-        json_object_array_add(interfaces, json_object_new_string(service->interface));
-        json_object_object_add(info, "vendor", json_object_new_string(service->vendor));
-        json_object_object_add(info, "product", json_object_new_string(service->product));
-        json_object_object_add(info, "version", json_object_new_string(service->version));
-        json_object_object_add(info, "url", json_object_new_string(service->url));
-        json_object_object_add(info, "interfaces", interfaces);
-        varlink_reply(call, info);
+        const struct {
+                const char *name, *value;
+        } members[] = {
+                { "vendor", service->vendor },
+                { "product", service->product },
+                { "version", service->version },
+                { "url", service->url },
+        };
+
+        json_writer_text(&info, "{");
+        for (size_t i = 0; i < ELEMENTSOF(members); i++) {
+                json_writer_string(&info, members[i].name);
+                json_writer_text(&info, ":");
+                json_writer_string(&info, members[i].value);
+                json_writer_text(&info, ",");
+        }
+        json_writer_format(&info, "\"interfaces\":[\"%s\",\"%s\"]}", VARLINK_SERVICE, service->interface);
+        varlink_reply(call, &info);
 }
 
 static void on_get_interface_description(struct varlink_call *call, void *userdata)
 {
         const struct varlink_service *service = ((struct varlink_server *) userdata)->service;
         const char *interface = varlink_call_string(call, "interface"), *description = NULL;
+        struct json_writer answer = { .data = NULL };
 
         if (streq(interface, VARLINK_SERVICE))
                 description = service_description;
         else if (streq(interface, service->interface))
                 description = service->description;
-        if (description)
-                varlink_reply(call, string_object("description", description));
-        else
-                varlink_error(call, VARLINK_ERROR_INTERFACE_NOT_FOUND, string_object("interface", interface));
+        if (!description) {
+                error_with_member(call, VARLINK_ERROR_INTERFACE_NOT_FOUND, "interface", interface);
+                return;
+        }
+        write_member(&answer, "description", description);
+        varlink_reply(call, &answer);
 }
 
 static const struct varlink_field interface_fields[] = {
@@ -309,10 +315,10 @@ static const struct varlink_method *find_method(struct varlink_call *call, const
                 for (size_t j = 0; j < interface->n_methods; j++)
                         if (streq(interface->methods[j].name, short_name))
                                 return &interface->methods[j];
-                varlink_error(call, VARLINK_ERROR_METHOD_NOT_FOUND, string_object("method", name));
+                error_with_member(call, VARLINK_ERROR_METHOD_NOT_FOUND, "method", name);
                 return NULL;
         }
-        varlink_error(call, VARLINK_ERROR_INTERFACE_NOT_FOUND, string_object("interface", wanted));
+        error_with_member(call, VARLINK_ERROR_INTERFACE_NOT_FOUND, "interface", wanted);
         return NULL;
 }
 

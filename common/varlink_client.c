@@ -72,22 +72,29 @@ static int send_all(int fd, const char *data, size_t size)
         return 0;
 }
 
-int varlink_client_send(struct varlink_client *client, const char *method, struct json_object *parameters_consume,
+int varlink_client_send(struct varlink_client *client, const char *method, struct json_writer *parameters,
                         unsigned flags)
 {
-        _cleanup_(json_object_putp) struct json_object *message = json_object_new_object();
+        struct json_writer message = { .data = NULL };
+        _cleanup_free_ char *text = NULL;
         size_t size;
-        const char *text;
+        int r;
 
-        json_object_object_add(message, "method", json_object_new_string(method));
-        json_object_object_add(message, "parameters",
-                               parameters_consume ? parameters_consume : json_object_new_object());
+        json_writer_text(&message, "{\"method\":");
+        json_writer_string(&message, method);
+        if (parameters) {
+                json_writer_text(&message, ",\"parameters\":");
+                json_writer_raw(&message, parameters->data, parameters->size);
+                message.failed = message.failed || parameters->failed;
+                json_writer_done(parameters);
+        }
         if (flags & VARLINK_MORE)
-                json_object_object_add(message, "more", json_object_new_boolean(true));
+                json_writer_text(&message, ",\"more\":true");
         if (flags & VARLINK_ONEWAY)
-                json_object_object_add(message, "oneway", json_object_new_boolean(true));
-        text = varlink_serialise(message, &size);
-        return text ? send_all(client->fd, text, size + 1) : -ENOMEM;
+                json_writer_text(&message, ",\"oneway\":true");
+        json_writer_text(&message, "}");
+        r = json_writer_finish(&message, &text, &size);
+        return r < 0 ? r : send_all(client->fd, text, size + 1);
 }
 
 /* Waits for bytes and appends them. */
@@ -146,25 +153,40 @@ static int receive_message(struct varlink_client *client, size_t *ret_size)
         }
 }
 
+/* The parameters verbatim: varlink_parse has found the message to be JSON, json_validate is stricter. */
+static int find_text(const char *message, size_t size, struct json_slice *ret)
+{
+        struct json_slice whole;
+        int r = json_validate(message, size, &whole);
+
+        if (r < 0)
+                return -EBADMSG;
+        if (json_get(whole, "parameters", ret) < 0 || ret->data[0] != '{')
+                *ret = (struct json_slice) { .data = "{}", .size = 2 };
+        return 0;
+}
+
 int varlink_client_receive(struct varlink_client *client, struct varlink_answer *ret)
 {
-        struct json_object *message = NULL, *error = NULL, *parameters = NULL, *continues = NULL;
+        struct json_object *error = NULL, *parameters = NULL, *continues = NULL;
+        struct json_slice text;
         size_t size;
         int r;
 
         r = receive_message(client, &size);
         if (r < 0)
                 return r;
-        r = varlink_parse(client->in, size, &message, NULL);
+        json_object_put(TAKE_PTR(client->answer));
+        r = varlink_parse(client->in, size, &client->answer, NULL);
+        if (r >= 0)
+                r = find_text(client->in, size, &text);
         if (r < 0)
                 return r;
-        json_object_put(client->answer);
-        client->answer = message;
-        (void) json_object_object_get_ex(message, "error", &error);
-        (void) json_object_object_get_ex(message, "continues", &continues);
-        if (!json_object_object_get_ex(message, "parameters", &parameters) || !parameters) {
+        (void) json_object_object_get_ex(client->answer, "error", &error);
+        (void) json_object_object_get_ex(client->answer, "continues", &continues);
+        if (!json_object_object_get_ex(client->answer, "parameters", &parameters) || !parameters) {
                 parameters = json_object_new_object();
-                json_object_object_add(message, "parameters", parameters);
+                json_object_object_add(client->answer, "parameters", parameters);
         }
         if (!json_object_is_type(parameters, json_type_object) ||
             (error && !json_object_is_type(error, json_type_string)))
@@ -172,15 +194,16 @@ int varlink_client_receive(struct varlink_client *client, struct varlink_answer 
         *ret = (struct varlink_answer) {
                 .error = error ? json_object_get_string(error) : NULL,
                 .parameters = parameters,
+                .text = text,
                 .continues = json_object_get_boolean(continues),
         };
         return 0;
 }
 
-int varlink_client_call(struct varlink_client *client, const char *method, struct json_object *parameters_consume,
+int varlink_client_call(struct varlink_client *client, const char *method, struct json_writer *parameters,
                         struct varlink_answer *ret)
 {
-        int r = varlink_client_send(client, method, parameters_consume, 0);
+        int r = varlink_client_send(client, method, parameters, 0);
 
         /* A service that turns a client away says why before it closes. */
         if (r < 0 && r != -EPIPE && r != -ECONNRESET)

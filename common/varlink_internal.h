@@ -48,14 +48,13 @@ void varlink_call_dispatch(struct varlink_conn *conn, const char *text, size_t s
 /* Tells the owner and frees. */
 void varlink_call_cancel(struct varlink_call *call);
 
-/* Queues message and its NUL byte, unless out would hold more than bytes_max: -ENOBUFS. */
-int varlink_conn_send(struct varlink_conn *conn, struct json_object *message, size_t bytes_max);
+/* Queues head, the parameters (NULL: {}), tail and a NUL byte, unless out would hold more than
+ * bytes_max: -ENOBUFS. -EPIPE, -ENOMEM: the connection is dead. Empties the writer. */
+int varlink_conn_send(struct varlink_conn *conn, const char *head, struct json_writer *parameters, const char *tail,
+                      size_t bytes_max);
 
 /* Queues the error NAME of the home interface with a sentence and begins to close. */
 void varlink_conn_refuse(struct varlink_conn *conn, const char *error, const char *why);
 
 /* Has conn_turn run from the loop. */
 void varlink_conn_wake(struct varlink_conn *conn);
-
-/* {"error": "INTERFACE.ERROR", "parameters": {"why": why}} */
-struct json_object *varlink_refusal_new(const char *interface, const char *error, const char *why);

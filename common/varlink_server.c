@@ -2,7 +2,6 @@
 
 #include "common/fd.h"
 
-#include <json-c/json.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,6 +10,7 @@
 
 #define LISTEN_BACKLOG 128
 #define READ_SIZE (16 * 1024)
+#define REFUSAL_SIZE 512
 #define RESUME_USEC (100 * USEC_PER_MSEC)
 
 int varlink_listen(const char *path)
@@ -96,44 +96,57 @@ static void conn_flush(struct varlink_conn *conn)
         event_del(conn->write_event);
 }
 
-int varlink_conn_send(struct varlink_conn *conn, struct json_object *message, size_t bytes_max)
+static int conn_queue(struct varlink_conn *conn, const char *head, const struct json_writer *parameters,
+                      const char *tail, size_t bytes_max)
 {
-        size_t size;
-        const char *text = varlink_serialise(message, &size);
+        const char *body = parameters && parameters->size > 0 ? parameters->data : "{}";
+        size_t body_size = parameters && parameters->size > 0 ? parameters->size : 2;
 
         if (conn->is_dead)
                 return -EPIPE;
-        if (!text)
+        if (parameters && parameters->failed)
                 return -ENOMEM;
-        if (evbuffer_get_length(conn->out) + size + 1 > bytes_max)
+        if (evbuffer_get_length(conn->out) + strlen(head) + body_size + strlen(tail) + 1 > bytes_max)
                 return -ENOBUFS;
-        if (evbuffer_add(conn->out, text, size + 1) < 0)
+        if (evbuffer_add(conn->out, head, strlen(head)) < 0 || evbuffer_add(conn->out, body, body_size) < 0 ||
+            evbuffer_add(conn->out, tail, strlen(tail) + 1) < 0)
                 return -ENOMEM;
         conn_flush(conn);
         return conn->is_dead ? -EPIPE : 0;
 }
 
-struct json_object *varlink_refusal_new(const char *interface, const char *error, const char *why)
+int varlink_conn_send(struct varlink_conn *conn, const char *head, struct json_writer *parameters, const char *tail,
+                      size_t bytes_max)
 {
-        struct json_object *message = json_object_new_object(), *parameters = json_object_new_object();
-        char name[256];
+        int r = conn_queue(conn, head, parameters, tail, bytes_max);
 
-        snprintf(name, sizeof(name), "%s.%s", interface, error);
-        json_object_object_add(parameters, "why", json_object_new_string(why));
-        json_object_object_add(message, "error", json_object_new_string(name));
-        json_object_object_add(message, "parameters", parameters);
-        return message;
+        if (parameters)
+                json_writer_done(parameters);
+        if (r < 0 && r != -ENOBUFS) {
+                conn->is_dead = true;
+                varlink_conn_wake(conn);
+        }
+        return r;
+}
+
+/* {"error": "INTERFACE.ERROR", "parameters": {"why": why}}; both are ours and need no escaping. */
+static int refusal_format(char *text, size_t size, const struct varlink_service *service, const char *error,
+                          const char *why)
+{
+        return snprintf(text, size, "{\"error\":\"%s.%s\",\"parameters\":{\"why\":\"%s\"}}", service->interface, error,
+                        why);
 }
 
 void varlink_conn_refuse(struct varlink_conn *conn, const char *error, const char *why)
 {
-        _cleanup_(json_object_putp) struct json_object *message = NULL;
+        char text[REFUSAL_SIZE];
 
         if (conn->is_closing)
                 return;
         conn->is_closing = true;
-        message = varlink_refusal_new(conn->server->service->interface, error, why);
-        (void) varlink_conn_send(conn, message, SIZE_MAX);
+        refusal_format(text, sizeof(text), conn->server->service, error, why);
+        evbuffer_add(conn->out, text, strlen(text) + 1);
+        conn_flush(conn);
         varlink_conn_wake(conn);
 }
 
@@ -298,12 +311,10 @@ static bool peer_is_privileged(int fd)
 static void turn_away(const struct varlink_server *server, int fd_consume)
 {
         _cleanup_fd_ int fd = fd_consume;
-        _cleanup_(json_object_putp) struct json_object *message =
-                varlink_refusal_new(server->service->interface, "TooManyClients", "too many clients are connected");
-        size_t size;
-        const char *text = varlink_serialise(message, &size);
+        char text[REFUSAL_SIZE];
+        int n = refusal_format(text, sizeof(text), server->service, "TooManyClients", "too many clients are connected");
 
-        (void) send(fd, text, size + 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void) send(fd, text, (size_t) n + 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 static void on_accept(_unused_ struct evconnlistener *listener, evutil_socket_t fd,

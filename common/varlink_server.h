@@ -9,6 +9,7 @@
  * TooSlow, ReplyTooLarge) and loses the connection; nobody else notices. */
 #pragma once
 
+#include "common/json_writer.h"
 #include "common/time_util.h"
 #include "common/varlink.h"
 
@@ -88,16 +89,19 @@ bool varlink_call_is_privileged(const struct varlink_call *call);
 void varlink_call_on_cancel(struct varlink_call *call, void (*on_cancel)(struct varlink_call *call, void *userdata),
                             void *userdata);
 
-/* One answer of several; only when varlink_call_wants_more. parameters is consumed and may be NULL
- * (an empty object). -ENOBUFS: the reader is too slow, -EPIPE: it left; the call is then about to be
- * cancelled from the loop, and further answers are dropped. */
-int varlink_reply_continue(struct varlink_call *call, struct json_object *parameters_consume);
+/* Parameters of an answer are the text of one JSON object, so that what it quotes stays as it was.
+ * The writer is emptied; NULL means {}. */
+
+/* One answer of several; only when varlink_call_wants_more. -ENOBUFS: the reader is too slow, -EPIPE:
+ * it left, -ENOMEM; the call is then about to be cancelled from the loop, and further answers are
+ * dropped. */
+int varlink_reply_continue(struct varlink_call *call, struct json_writer *parameters);
 
 /* The answer, or the last of several: the call is over and gone. */
-void varlink_reply(struct varlink_call *call, struct json_object *parameters_consume);
+void varlink_reply(struct varlink_call *call, struct json_writer *parameters);
 
 /* The answer is an error. name is complete, "interface.Error". The call is over and gone. */
-void varlink_error(struct varlink_call *call, const char *name, struct json_object *parameters_consume);
+void varlink_error(struct varlink_call *call, const char *name, struct json_writer *parameters);
 
 /* varlink_error with org.varlink.service.InvalidParameter. */
 void varlink_error_parameter(struct varlink_call *call, const char *parameter);

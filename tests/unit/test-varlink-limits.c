@@ -119,7 +119,7 @@ static void test_too_many_clients(void **state)
 /* What another user sees: reading yes, changing no, and one place fewer. */
 static int act_as_stranger(struct fixture *f)
 {
-        static const char denied[] = "{\"parameters\":{},\"error\":\"org.varlink.service.PermissionDenied\"}";
+        static const char denied[] = "{\"error\":\"org.varlink.service.PermissionDenied\",\"parameters\":{}}";
         static const char full[] = "{\"error\":\"org.example.test.TooManyClients\","
                                    "\"parameters\":{\"why\":\"too many clients are connected\"}}";
         char text[4096];

@@ -13,14 +13,16 @@
 static void test_call_and_reply(void **state)
 {
         _cleanup_(varlink_client_freep) struct varlink_client *client = client_new(*state);
-        struct json_object *parameters = int_object("number", 5), *text;
+        struct json_writer parameters = { .data = NULL };
+        struct json_object *text;
         struct varlink_answer answer;
 
-        json_object_object_add(parameters, "text", json_object_new_string("a/ü"));
-        assert_int_equal(varlink_client_call(client, "org.example.test.Echo", parameters, &answer), 0);
+        json_writer_text(&parameters, "{\"number\":5,\"text\":\"a/ü\"}");
+        assert_int_equal(varlink_client_call(client, "org.example.test.Echo", &parameters, &answer), 0);
         assert_int_equal(answer_int(&answer), 5);
         assert_true(json_object_object_get_ex(answer.parameters, "text", &text));
         assert_string_equal(json_object_get_string(text), "a/ü");
+        assert_memory_equal(answer.text.data, "{\"number\":5,", 12);
         assert_false(answer.continues);
 }
 
@@ -35,7 +37,7 @@ static void test_service_describes_itself(void **state)
                  "\"parameters\":{\"interface\":\"org.example.test\"}}");
         EXPECT(fd, "{\"parameters\":{\"description\":\"interface org.example.test\\n\"}}");
         SEND(fd, "{\"method\":\"org.varlink.service.GetInterfaceDescription\",\"parameters\":{\"interface\":\"a.b\"}}");
-        EXPECT(fd, "{\"parameters\":{\"interface\":\"a.b\"},\"error\":\"org.varlink.service.InterfaceNotFound\"}");
+        EXPECT(fd, "{\"error\":\"org.varlink.service.InterfaceNotFound\",\"parameters\":{\"interface\":\"a.b\"}}");
         close(fd);
 }
 
@@ -76,11 +78,11 @@ static void test_unknown_names(void **state)
         int fd = raw_new(*state);
 
         SEND(fd, "{\"method\":\"org.example.other.Echo\"}");
-        EXPECT(fd, "{\"parameters\":{\"interface\":\"org.example.other\"},"
-                   "\"error\":\"org.varlink.service.InterfaceNotFound\"}");
+        EXPECT(fd, "{\"error\":\"org.varlink.service.InterfaceNotFound\","
+                   "\"parameters\":{\"interface\":\"org.example.other\"}}");
         SEND(fd, "{\"method\":\"org.example.test.Nothing\"}");
-        EXPECT(fd, "{\"parameters\":{\"method\":\"org.example.test.Nothing\"},"
-                   "\"error\":\"org.varlink.service.MethodNotFound\"}");
+        EXPECT(fd, "{\"error\":\"org.varlink.service.MethodNotFound\","
+                   "\"parameters\":{\"method\":\"org.example.test.Nothing\"}}");
         close(fd);
 }
 
@@ -116,7 +118,7 @@ static void test_wrong_parameters(void **state)
                 char wanted[256], text[4096];
 
                 snprintf(wanted, sizeof(wanted),
-                         "{\"parameters\":{\"parameter\":\"%s\"},\"error\":\"org.varlink.service.InvalidParameter\"}",
+                         "{\"error\":\"org.varlink.service.InvalidParameter\",\"parameters\":{\"parameter\":\"%s\"}}",
                          cases[i].parameter);
                 raw_send(fd, cases[i].message, strlen(cases[i].message) + 1);
                 assert_string_equal(raw_receive(fd, text, sizeof(text)), wanted);

@@ -25,21 +25,22 @@ struct service {
         int n_cancelled;
 };
 
-struct json_object *int_object(const char *name, int64_t value)
+struct json_writer *int_object(const char *name, int64_t value)
 {
-        struct json_object *object = json_object_new_object();
+        static struct json_writer writer;
 
-        json_object_object_add(object, name, json_object_new_int64(value));
-        return object;
+        json_writer_format(&writer, "{\"%s\":%lld}", name, (long long) value);
+        return &writer;
 }
 
 static void on_echo(struct varlink_call *call, void *userdata)
 {
-        struct json_object *object = int_object("number", varlink_call_int(call, "number", -1));
+        struct json_writer answer = { .data = NULL };
 
-        json_object_object_add(object, "text", json_object_new_string(varlink_call_string(call, "text")));
-        json_object_object_add(object, "flag", json_object_new_boolean(varlink_call_bool(call, "flag")));
-        varlink_reply(call, object);
+        json_writer_format(&answer, "{\"number\":%lld,\"text\":", (long long) varlink_call_int(call, "number", -1));
+        json_writer_string(&answer, varlink_call_string(call, "text"));
+        json_writer_format(&answer, ",\"flag\":%s}", varlink_call_bool(call, "flag") ? "true" : "false");
+        varlink_reply(call, &answer);
 }
 
 static void on_count(struct varlink_call *call, void *userdata)
@@ -96,14 +97,13 @@ static void on_late_event(evutil_socket_t fd, short what, void *userdata)
 
 static void on_large(struct varlink_call *call, void *userdata)
 {
-        size_t size = (size_t) varlink_call_int(call, "bytes", 0);
-        char *text = malloc(size);
-        struct json_object *object = json_object_new_object();
+        struct json_writer answer = { .data = NULL };
 
-        memset(text, 'x', size);
-        json_object_object_add(object, "text", json_object_new_string_len(text, (int) size));
-        free(text);
-        varlink_reply(call, object);
+        json_writer_text(&answer, "{\"text\":\"");
+        for (int64_t i = varlink_call_int(call, "bytes", 0); i > 0; i--)
+                json_writer_raw(&answer, "x", 1);
+        json_writer_text(&answer, "\"}");
+        varlink_reply(call, &answer);
 }
 
 static void on_cancelled(struct varlink_call *call, void *userdata)

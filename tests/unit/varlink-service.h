@@ -34,7 +34,8 @@ const char *raw_receive(int fd, char *text, size_t size);
                 assert_string_equal(raw_receive((fd), _text, sizeof(_text)), wanted); \
         } while (0)
 
-struct json_object *int_object(const char *name, int64_t value);
+/* {name: value}, good for one call. */
+struct json_writer *int_object(const char *name, int64_t value);
 
 /* The member "number" of an answer that is not an error. */
 int64_t answer_int(const struct varlink_answer *answer);
