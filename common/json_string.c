@@ -114,7 +114,7 @@ bool json_string_is(struct json_slice value, const char *word)
                 return false;
         size_t size = strlen(word);
 
-        if (!memchr(value.data, '\\', value.size))
+        if (!memchr(value.data, '\\', value.size)) /* most names and words are written plainly */
                 return value.size == size + 2 && memcmp(value.data + 1, word, size) == 0;
         const unsigned char *p = (const unsigned char *) word, *end = p + size;
         size_t cursor = 0;

@@ -50,26 +50,21 @@ static const char *skip_string(const char *p, const char *end)
 
 static const char *skip_container(const char *p, const char *end)
 {
-        size_t depth = 0;
+        /* How these bytes change the nesting; 2: a string begins. */
+        static const signed char structural[256] = { ['"'] = 2, ['{'] = 1, ['['] = 1, ['}'] = -1, [']'] = -1 };
+        int depth = 0;
 
         while (p < end) {
-                switch (*p) {
-                case '"':
+                int change = structural[(unsigned char) *p];
+
+                if (change == 2) {
                         p = skip_string(p, end);
                         continue;
-                case '{':
-                case '[':
-                        depth++;
-                        break;
-                case '}':
-                case ']':
-                        if (--depth == 0)
-                                return p + 1;
-                        break;
-                default:
-                        break;
                 }
+                depth += change;
                 p++;
+                if (change < 0 && depth == 0)
+                        return p;
         }
         return end;
 }
@@ -80,7 +75,7 @@ static const char *skip_value(const char *p, const char *end)
                 return skip_string(p, end);
         if (*p == '{' || *p == '[')
                 return skip_container(p, end);
-        while (p < end && !strchr(",:]} \t\r\n", *p))
+        while (p < end && *p > ' ' && *p != ',' && *p != '}' && *p != ']')
                 p++;
         return p;
 }

@@ -5,18 +5,29 @@ struct envelope {
         struct jsonrpc_message message;
 };
 
+#define MEMBER(name, field) { name, sizeof(name) - 1, offsetof(struct envelope, field) }
+
 /* The members that JSON-RPC gives a meaning, and where each goes. */
-static const struct {
+static const struct member {
         const char *name;
-        size_t offset;
+        size_t name_size, offset;
 } members[] = {
-        { "jsonrpc", offsetof(struct envelope, version) },
-        { "id", offsetof(struct envelope, message.id) },
-        { "method", offsetof(struct envelope, message.method) },
-        { "params", offsetof(struct envelope, message.params) },
-        { "result", offsetof(struct envelope, message.result) },
-        { "error", offsetof(struct envelope, message.error) },
+        MEMBER("jsonrpc", version),       MEMBER("id", message.id),         MEMBER("method", message.method),
+        MEMBER("params", message.params), MEMBER("result", message.result), MEMBER("error", message.error),
 };
+
+static const struct member *member_find(struct json_slice name)
+{
+        for (size_t i = 0; i < ELEMENTSOF(members); i++)
+                if (name.size == members[i].name_size + 2 && memcmp(name.data + 1, members[i].name, name.size - 2) == 0)
+                        return &members[i];
+        if (!memchr(name.data, '\\', name.size))
+                return NULL;
+        for (size_t i = 0; i < ELEMENTSOF(members); i++)
+                if (json_string_is(name, members[i].name))
+                        return &members[i];
+        return NULL;
+}
 
 /* A member given twice would mean one thing to us and perhaps another to the other side. */
 static int read_members(struct json_slice object, struct envelope *e)
@@ -24,17 +35,17 @@ static int read_members(struct json_slice object, struct envelope *e)
         struct json_slice name, value;
         size_t cursor = 0;
 
-        while (json_next(object, &cursor, &name, &value) > 0)
-                for (size_t i = 0; i < ELEMENTSOF(members); i++) {
-                        if (!json_string_is(name, members[i].name))
-                                continue;
-                        struct json_slice *slot = (struct json_slice *) (void *) ((char *) e + members[i].offset);
+        while (json_next(object, &cursor, &name, &value) > 0) {
+                const struct member *member = member_find(name);
 
-                        if (slot->size > 0)
-                                return -EPROTO;
-                        *slot = value;
-                        break;
-                }
+                if (!member)
+                        continue;
+                struct json_slice *slot = (struct json_slice *) (void *) ((char *) e + member->offset);
+
+                if (slot->size > 0)
+                        return -EPROTO;
+                *slot = value;
+        }
         return 0;
 }
 
