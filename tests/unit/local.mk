@@ -48,3 +48,7 @@ check_PROGRAMS += tests/unit/test-varlink-limits
 tests_unit_test_varlink_limits_SOURCES = \
 	tests/unit/test-varlink-limits.c tests/unit/varlink-service.c tests/unit/varlink-service.h
 tests_unit_test_varlink_limits_LDADD = $(UNIT_LIBS) $(JSONC_LIBS)
+
+check_PROGRAMS += tests/unit/test-frozen-lake
+tests_unit_test_frozen_lake_SOURCES = tests/unit/test-frozen-lake.c
+tests_unit_test_frozen_lake_LDADD = libfrozenlake.a $(UNIT_LIBS)
