@@ -172,7 +172,7 @@ static void test_the_command_line_goes_before_the_client(void **state)
 {
         static const char input[] = INITIALIZE("2025-06-18", "{\"_extra\":{\"seed\":0,\"config\":{\"seed\":7,\"size\":8}}}");
         struct lake_mcp open = { .size = 4, .seed = 5 }, given = { .size = 4, .seed = 5, .has_seed = true, .has_size = true };
-        _cleanup_free_ char *a = converse(input, &open), *b = converse(input, &given);
+        _unused_ _cleanup_free_ char *a = converse(input, &open), *b = converse(input, &given);
 
         assert_int_equal(open.game.seed, 0);
         assert_int_equal(open.game.map.size, 8);
