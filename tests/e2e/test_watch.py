@@ -47,6 +47,16 @@ if not stored:
     kept = socket.socket(socket.AF_UNIX); kept.bind(os.environ["REPORT"] + ".kept"); kept.listen()
     notify("FDSTORE=1\\nFDNAME=kept", kept.fileno())
 """
+CONTROL = """
+import threading
+control = socket.socket(socket.AF_UNIX); control.bind(sys.argv[sys.argv.index("--control") + 1]); control.listen()
+def answer():
+    client = control.accept()[0]
+    say(asked=json.loads(client.recv(1000).rstrip(b"\\0")))
+    servers = [{"name": "lake", "path": "/mcp", "is_default": True}, {"name": "pond", "path": "/pond/mcp"}]
+    client.sendall(json.dumps({"parameters": {"addresses": [], "servers": servers}}).encode() + b"\\0")
+threading.Thread(target=answer, daemon=True).start()
+"""
 ORPHAN = """
 subprocess.Popen(["setsid", "sh", "-c", "sleep 1000 & sleep 1000 & wait"])
 """
@@ -104,6 +114,18 @@ def stand_in(tmp_path):
         if one.run and one.run.poll() is None:
             one.run.kill()
             one.run.wait()
+
+
+def test_says_where_each_server_is(stand_in):
+    host = stand_in(body=CONTROL).start()
+    words = [host.run.stdout.readline() for _ in range(5)]
+    assert words[4].startswith("Ready at http://127.0.0.1:")
+    url = words[4].split()[2].rstrip(";")
+    assert words[0] == f"lake  {url}/mcp\n"
+    assert json.loads("{" + words[3] + "}") == {"pond": {"type": "http", "url": f"{url}/pond/mcp"}}
+    assert host.lines()[1]["asked"]["method"] == "io.envmux.Control.Servers"
+    host.end()
+    assert host.run.returncode == 0
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
