@@ -12,6 +12,7 @@ libcommon_a_SOURCES = \
 	common/log.c common/log.h \
 	common/macro.h \
 	common/template.c common/template.h \
+	common/time_text.c common/time_text.h \
 	common/time_util.h \
 	common/varlink.c common/varlink.h \
 	common/varlink_call.c common/varlink_internal.h \

@@ -136,9 +136,11 @@ int64_t varlink_call_int(const struct varlink_call *call, const char *name, int6
         return value ? json_object_get_int64(value) : fallback;
 }
 
-bool varlink_call_bool(const struct varlink_call *call, const char *name)
+bool varlink_call_bool(const struct varlink_call *call, const char *name, bool fallback)
 {
-        return json_object_get_boolean(call_get(call, name));
+        struct json_object *value = call_get(call, name);
+
+        return value ? json_object_get_boolean(value) : fallback;
 }
 
 bool varlink_call_wants_more(const struct varlink_call *call)

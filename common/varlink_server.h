@@ -76,10 +76,10 @@ DEFINE_CLEANUP(struct varlink_server, varlink_server_free)
 
 /* ---- inside a handler and later, until the call is over ---------------------------------------- */
 
-/* The checked parameters, borrowed. Absent: NULL, fallback, false. */
+/* The checked parameters, borrowed. Absent: NULL or fallback. */
 const char *varlink_call_string(const struct varlink_call *call, const char *name);
 int64_t varlink_call_int(const struct varlink_call *call, const char *name, int64_t fallback);
-bool varlink_call_bool(const struct varlink_call *call, const char *name);
+bool varlink_call_bool(const struct varlink_call *call, const char *name, bool fallback);
 
 bool varlink_call_wants_more(const struct varlink_call *call);
 bool varlink_call_is_privileged(const struct varlink_call *call);

@@ -39,7 +39,7 @@ static void on_echo(struct varlink_call *call, void *userdata)
 
         json_writer_format(&answer, "{\"number\":%lld,\"text\":", (long long) varlink_call_int(call, "number", -1));
         json_writer_string(&answer, varlink_call_string(call, "text"));
-        json_writer_format(&answer, ",\"flag\":%s}", varlink_call_bool(call, "flag") ? "true" : "false");
+        json_writer_format(&answer, ",\"flag\":%s}", varlink_call_bool(call, "flag", false) ? "true" : "false");
         varlink_reply(call, &answer);
 }
 
