@@ -8,6 +8,20 @@ libcommon_a_SOURCES = \
 	common/json_writer.c common/json_writer.h \
 	common/jsonrpc.c common/jsonrpc.h \
 	common/utf8.h \
+	common/http/http.h \
+	common/http/http_check.c common/http/http_check.h \
+	common/http/http_conn.c common/http/http_conn_private.h \
+	common/http/http_connect.c \
+	common/http/http_deadline.c \
+	common/http/http_head.c \
+	common/http/http_listener.c \
+	common/http/http_llhttp.h \
+	common/http/http_out.c common/http/http_out.h \
+	common/http/http_parse.c common/http/http_parse.h \
+	common/http/http_receive.c \
+	common/http/http_send.c \
+	common/http/http_status.c \
+	common/http/target.c common/http/target.h \
 	common/ipc.c common/ipc.h common/ipc_messages.def \
 	common/log.c common/log.h \
 	common/macro.h \
@@ -27,7 +41,8 @@ if BUILD_LLHTTP
 noinst_LIBRARIES += libllhttp.a
 LLHTTP_ARCHIVE += libllhttp.a
 nodist_libllhttp_a_SOURCES = llhttp_build/llhttp.c llhttp_build/api.c llhttp_build/http.c
-libllhttp_a_CFLAGS = -O2 $(LLHTTP_CFLAGS)
+# Version 8 is strict only when told so; 9 always is.
+libllhttp_a_CFLAGS = -O2 -DLLHTTP_STRICT_MODE=1 $(LLHTTP_CFLAGS)
 CLEANFILES += $(nodist_libllhttp_a_SOURCES)
 llhttp_build/%.c: $(LLHTTP_SOURCE_DIR)/%.c
 	$(AM_V_GEN)$(MKDIR_P) llhttp_build && cp $< $@

@@ -43,7 +43,9 @@ struct http_head {
         const struct http_header *headers;
         size_t n_headers;
         bool has_body;                   /* chunked or Content-Length > 0 (responses: or until EOF) */
+        bool is_chunked;
         bool has_content_length;
+        bool connection_names_headers;   /* Connection lists more than close and keep-alive */
         uint64_t content_length;
         bool keep_alive;
         bool expect_continue;            /* the engine sends 100 on the first http_conn_resume or on its own */
@@ -51,6 +53,11 @@ struct http_head {
 
 bool http_slice_is(struct http_slice slice, const char *word);
 bool http_slice_is_nocase(struct http_slice slice, const char *word);
+bool http_slice_equal_nocase(struct http_slice a, struct http_slice b);
+
+/* Takes the next element off a comma-separated list, without its parameters and white space; empty
+ * elements are skipped. False at the end. */
+bool http_list_next(struct http_slice *list, struct http_slice *ret_element);
 
 /* The value of the only header of this name: 0; -ENOENT when absent, -EEXIST when there are several. */
 int http_head_get(const struct http_head *head, const char *name, struct http_slice *ret);
@@ -108,13 +115,17 @@ struct http_conn_ops {
 int http_conn_new(struct event_base *base, int fd_consume, enum http_role role, const struct http_limits *limits,
                   const struct http_conn_ops *ops, void *userdata, struct http_conn **ret);
 
-/* Closes the socket at once (unsent output is lost; see http_conn_finish) and frees. NULL is fine. */
+/* Closes the socket at once (unsent output is lost: to have it sent, http_conn_set_close
+ * or http_conn_abort, and free in on_close) and frees. NULL is fine. */
 struct http_conn *http_conn_free(struct http_conn *conn);
 DEFINE_CLEANUP(struct http_conn, http_conn_free)
 
 void http_conn_set_userdata(struct http_conn *conn, void *userdata);
 void http_conn_set_ops(struct http_conn *conn, const struct http_conn_ops *ops, void *userdata);
 int http_conn_fd(const struct http_conn *conn);
+
+/* The head that on_head was called with, valid as long as its slices. */
+const struct http_head *http_conn_head(const struct http_conn *conn);
 
 /* Backpressure on input: while paused no callback but on_drained and on_close comes. Nesting is not
  * counted. Peer close is still noticed while paused. */
