@@ -12,6 +12,9 @@ frozen_lake_SOURCES = examples/frozen-lake/main.c
 frozen_lake_LDADD = libfrozenlake.a $(COMMON_LIBS)
 
 exampledir = $(pkgdatadir)/examples
-dist_example_DATA = examples/frozen-lake.json
+dist_example_DATA = examples/frozen-lake.json examples/frozen-lake-python.json
+frozenlakedir = $(exampledir)/frozen-lake
+dist_frozenlake_DATA = examples/frozen-lake/requirements.txt
+dist_frozenlake_SCRIPTS = examples/frozen-lake/prepare.sh examples/frozen-lake/server.py
 
 EXTRA_DIST += examples/demo.py
