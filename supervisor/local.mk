@@ -3,6 +3,21 @@ noinst_LIBRARIES += libsupervisor.a
 libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 libsupervisor_a_SOURCES = \
 	supervisor/cgroup.c supervisor/cgroup.h \
+	supervisor/config.c supervisor/config.h \
+	supervisor/config_command.c supervisor/config_command.h \
+	supervisor/config_duration.c supervisor/config_duration.h \
+	supervisor/config_env.c supervisor/config_env.h \
+	supervisor/config_file.c supervisor/config_file.h \
+	supervisor/config_foreign.c supervisor/config_foreign.h \
+	supervisor/config_hash.c supervisor/config_hash.h \
+	supervisor/config_machine.c supervisor/config_machine.h \
+	supervisor/config_report.c supervisor/config_report.h \
+	supervisor/config_schema.c supervisor/config_schema.h \
+	supervisor/config_server.c supervisor/config_server.h \
+	supervisor/config_server_check.c supervisor/config_server_check.h \
+	supervisor/config_size.c supervisor/config_size.h \
+	supervisor/config_text.c supervisor/config_text.h \
+	supervisor/config_value.c supervisor/config_value.h \
 	supervisor/control.c supervisor/control.h supervisor/control_internal.h \
 	supervisor/control_find.c \
 	supervisor/control_logs.c \

@@ -59,3 +59,12 @@ tests_unit_test_http_parse_SOURCES = tests/unit/test-http-parse.c
 tests_unit_test_http_parse_LDADD = $(UNIT_LIBS)
 tests_unit_test_target_SOURCES = tests/unit/test-target.c
 tests_unit_test_target_LDADD = $(UNIT_LIBS)
+CONFIG_FIXTURE = tests/unit/config-fixture.c tests/unit/config-fixture.h
+
+check_PROGRAMS += tests/unit/test-config
+tests_unit_test_config_SOURCES = tests/unit/test-config.c $(CONFIG_FIXTURE)
+tests_unit_test_config_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test-config-mistakes
+tests_unit_test_config_mistakes_SOURCES = tests/unit/test-config-mistakes.c $(CONFIG_FIXTURE)
+tests_unit_test_config_mistakes_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)

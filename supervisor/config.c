@@ -1,0 +1,225 @@
+#include "supervisor/config.h"
+
+#include "supervisor/config_file.h"
+#include "supervisor/config_foreign.h"
+#include "supervisor/config_schema.h"
+#include "supervisor/config_server.h"
+#include "supervisor/config_value.h"
+
+#include <json-c/json.h>
+
+#define SERVERS_MAX 1000
+
+/* What holds the entries: Claude Desktop and most others, VS Code, Zed. */
+static const char *const map_names[] = { "mcpServers", "servers", "context_servers", NULL };
+
+/* Names at the top that are acted on, for suggestions. */
+static const char *const top_names[] = { "mcpServers", "servers", "context_servers", "envmux", NULL };
+
+struct loading {
+        struct config *config;
+        struct server_config inherited; /* what the top sets for every entry */
+        char *folder;
+        struct config_at top;
+        struct json_object *root;
+};
+
+static bool is_among(const char *name, const char *const *names)
+{
+        for (; *names; names++)
+                if (streq(name, *names))
+                        return true;
+        return false;
+}
+
+static int append_server(struct config *config, struct server_config *server_consume)
+{
+        struct server_config **bigger = reallocarray(config->servers, config->n_servers + 1, sizeof(*bigger));
+
+        if (!bigger) {
+                config_server_free(server_consume);
+                return -ENOMEM;
+        }
+        config->servers = bigger;
+        config->servers[config->n_servers++] = server_consume;
+        return 0;
+}
+
+static int read_entry(struct loading *l, const struct config_at *map, const char *name, struct json_object *entry)
+{
+        struct config_at at = config_at_member(map, name);
+        struct config_server_context context = {
+                .config = l->config,
+                .inherited = &l->inherited,
+                .folder = l->folder,
+        };
+        struct server_config *server = NULL;
+        int r = config_server_read(&context, &at, name, entry, &server);
+
+        if (r < 0 || !server)
+                return r;
+        if (l->config->n_servers == SERVERS_MAX) {
+                config_report_mistake(&at, "more than %d servers", SERVERS_MAX);
+                config_server_free(server);
+                return 0;
+        }
+        if (config_find(l->config, name)) {
+                config_report_mistake(&at, "there is another server of this name");
+                config_server_free(server);
+                return 0;
+        }
+        return append_server(l->config, server);
+}
+
+static int read_map(struct loading *l, const char *map_name, struct json_object *map)
+{
+        struct config_at at = config_at_member(&l->top, map_name);
+        int r = 0;
+
+        if (!config_value_is(&at, map, json_type_object, "an object"))
+                return 0;
+
+        json_object_object_foreach(map, name, entry) {
+                if (r >= 0)
+                        r = read_entry(l, &at, name, entry);
+        }
+        return r;
+}
+
+static bool has_map(struct json_object *root)
+{
+        for (const char *const *name = map_names; *name; name++)
+                if (json_object_object_get_ex(root, *name, NULL))
+                        return true;
+        return false;
+}
+
+/* True when the file itself looks like a map of entries that lacks its wrapping. */
+static bool looks_like_map(struct json_object *root)
+{
+        json_object_object_foreach(root, name, value) {
+                (void) name;
+                if (json_object_is_type(value, json_type_object) && json_object_object_get_ex(value, "command", NULL))
+                        return true;
+        }
+        return false;
+}
+
+/* Every key at the top that is neither a map nor ours. */
+static void judge_top(struct loading *l)
+{
+        json_object_object_foreach(l->root, name, value) {
+                struct config_at at = config_at_member(&l->top, name);
+
+                if (!is_among(name, top_names))
+                        config_foreign_judge(true, &at, name, value, top_names);
+        }
+}
+
+/* Our own keys come first, wherever they stand in the file: entries inherit from them. */
+static int read_own_keys(struct loading *l)
+{
+        struct config_at at = config_at_member(&l->top, "envmux");
+        struct json_object *own;
+        int r = config_schema_defaults(CONFIG_TOP, NULL, l->config);
+
+        if (r >= 0)
+                r = config_schema_defaults(CONFIG_SERVER, l->config, &l->inherited);
+        if (r >= 0 && json_object_object_get_ex(l->root, "envmux", &own))
+                r = config_schema_read(CONFIG_TOP, &at, own, l->config, &l->inherited);
+        return r;
+}
+
+static int read_all(struct loading *l)
+{
+        size_t n_mistakes = l->top.report->n_mistakes;
+        int r = read_own_keys(l);
+
+        if (r < 0)
+                return r;
+        if (!has_map(l->root)) {
+                config_report_mistake(&l->top, looks_like_map(l->root)
+                                              ? "has no \"mcpServers\": wrap the servers as {\"mcpServers\": {…}}"
+                                              : "has no \"mcpServers\" (or \"servers\")");
+                if (looks_like_map(l->root))
+                        return 0;
+        }
+        judge_top(l);
+
+        json_object_object_foreach(l->root, name, value) {
+                if (r >= 0 && is_among(name, map_names))
+                        r = read_map(l, name, value);
+        }
+        if (r >= 0 && l->config->n_servers == 0 && l->top.report->n_mistakes == n_mistakes)
+                config_report_mistake(&l->top, "no server is enabled that envmux could start");
+        return r;
+}
+
+/* The folder of path, absolute; the file has been read, so it is there. */
+static int folder_of(const char *path, char **ret)
+{
+        char *absolute = realpath(path, NULL);
+
+        if (!absolute)
+                return -errno;
+
+        char *slash = strrchr(absolute, '/');
+
+        *slash = '\0';
+        *ret = absolute;
+        return 0;
+}
+
+static void choose_default(struct config *config)
+{
+        config->default_server = config->n_servers == 1 ? config->servers[0] : config_find(config, "default");
+}
+
+int config_load(const char *path, struct config **ret, struct config_report *report)
+{
+        _cleanup_(config_freep) struct config *config = calloc(1, sizeof(*config));
+        struct loading l = { .config = config, .top = { .report = report } };
+        size_t n_mistakes = report->n_mistakes;
+        int r = config ? config_file_read(path, report, &l.root) : -ENOMEM;
+
+        if (r < 0)
+                return r;
+        r = folder_of(path, &l.folder);
+        if (r < 0)
+                config_report_mistake(&l.top, "its folder cannot be found: %s", strerror(-r));
+        if (r >= 0 && !(config->path = strdup(path)))
+                r = -ENOMEM;
+        if (r >= 0)
+                r = read_all(&l);
+        json_object_put(l.root);
+        config_schema_done(CONFIG_SERVER, &l.inherited);
+        free(l.folder);
+        if (r < 0)
+                return r;
+        if (report->n_mistakes > n_mistakes)
+                return -EINVAL;
+        choose_default(config);
+        *ret = TAKE_PTR(config);
+        return 0;
+}
+
+struct config *config_free(struct config *config)
+{
+        if (!config)
+                return NULL;
+        for (size_t i = 0; i < config->n_servers; i++)
+                config_server_free(config->servers[i]);
+        config_schema_done(CONFIG_TOP, config);
+        free(config->servers);
+        free(config->path);
+        free(config);
+        return NULL;
+}
+
+const struct server_config *config_find(const struct config *config, const char *name)
+{
+        for (size_t i = 0; i < config->n_servers; i++)
+                if (streq(config->servers[i]->name, name))
+                        return config->servers[i];
+        return NULL;
+}

@@ -1,0 +1,162 @@
+#include "supervisor/config_machine.h"
+
+#include "common/fd.h"
+#include "supervisor/config_report.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+/* A session is a worker and a backend; npx, uvx and shells stay as one more. */
+#define PROCESSES_PER_SESSION 2
+/* The supervisor: the worker's connection, its pidfd, and the places of its cgroup while it starts. */
+#define FILES_PER_SESSION 2
+#define FILES_BESIDE 128
+/* Less than any server of a scripting language takes: below it the maximum cannot be reached. */
+#define MEMORY_PER_SESSION (UINT64_C(16) << 20)
+
+/* The number in a small file; UINT64_MAX for "max" and for what is not there. */
+static uint64_t read_number(const char *path)
+{
+        _cleanup_free_ char *text = NULL;
+        char *end;
+
+        if (fd_read_file_at(AT_FDCWD, path, 4096, &text, NULL) < 0)
+                return UINT64_MAX;
+
+        unsigned long long number = strtoull(text, &end, 10);
+
+        return end == text ? UINT64_MAX : number;
+}
+
+/* The smallest number in a file of a cgroup's folder or of any above it. */
+static uint64_t read_cgroup(const char *mount, const char *cgroup, const char *file)
+{
+        uint64_t smallest = UINT64_MAX;
+        _cleanup_free_ char *left = strdup(cgroup);
+
+        while (left) {
+                _cleanup_free_ char *path = NULL;
+
+                if (asprintf(&path, "%s%s/%s", mount, left, file) < 0) {
+                        path = NULL;
+                        break;
+                }
+
+                uint64_t number = read_number(path);
+                char *slash = strrchr(left, '/');
+
+                smallest = MIN_OF(smallest, number);
+                if (!slash)
+                        break;
+                *slash = '\0';
+        }
+        return smallest;
+}
+
+/* Our cgroups: version 2 (alone or beside version 1), and version 1's pids and memory. */
+static void read_cgroups(uint64_t *pids, uint64_t *memory)
+{
+        _cleanup_free_ char *list = NULL;
+        char *rest, *line;
+
+        if (fd_read_file_at(AT_FDCWD, "/proc/self/cgroup", 64 * 1024, &list, NULL) < 0)
+                return;
+        for (rest = list; (line = strsep(&rest, "\n"));) {
+                char *controllers = strchr(line, ':'), *path = controllers ? strchr(controllers + 1, ':') : NULL;
+
+                if (!path)
+                        continue;
+                controllers++;
+                *path++ = '\0';
+                if (!*controllers) {
+                        *pids = MIN_OF(*pids, read_cgroup("/sys/fs/cgroup", path, "pids.max"));
+                        *memory = MIN_OF(*memory, read_cgroup("/sys/fs/cgroup", path, "memory.max"));
+                } else if (streq(controllers, "pids")) {
+                        *pids = MIN_OF(*pids, read_cgroup("/sys/fs/cgroup/pids", path, "pids.max"));
+                } else if (streq(controllers, "memory")) {
+                        *memory = MIN_OF(*memory, read_cgroup("/sys/fs/cgroup/memory", path, "memory.limit_in_bytes"));
+                }
+        }
+}
+
+static uint64_t read_rlimit(int resource)
+{
+        struct rlimit limit;
+
+        if (getrlimit((__rlimit_resource_t) resource, &limit) < 0 || limit.rlim_max == RLIM_INFINITY)
+                return UINT64_MAX;
+        return limit.rlim_max;
+}
+
+static void lower(struct config_machine *machine, uint64_t number, const char *limit)
+{
+        if (number >= machine->processes)
+                return;
+        machine->processes = number;
+        machine->processes_limit = limit;
+}
+
+void config_machine_read(struct config_machine *ret)
+{
+        struct config_machine machine = { .processes = UINT64_MAX, .processes_limit = "" };
+        uint64_t pids = UINT64_MAX, memory = UINT64_MAX;
+        long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+        read_cgroups(&pids, &memory);
+        lower(&machine, read_number("/proc/sys/kernel/pid_max"), "kernel.pid_max");
+        lower(&machine, read_number("/proc/sys/kernel/threads-max"), "kernel.threads-max");
+        if (geteuid() != 0) /* root is exempt */
+                lower(&machine, read_rlimit(RLIMIT_NPROC), "the limit on processes (ulimit -u)");
+        lower(&machine, pids, "pids.max of the cgroup");
+        machine.files = read_rlimit(RLIMIT_NOFILE);
+        machine.memory_bytes = pages > 0 && page > 0 ? (uint64_t) pages * (uint64_t) page : UINT64_MAX;
+        machine.memory_bytes = MIN_OF(machine.memory_bytes, memory);
+        *ret = machine;
+}
+
+/* Sessions that may live at the same time. */
+static uint64_t count_sessions(const struct config *config)
+{
+        uint64_t sum = 0;
+
+        for (size_t i = 0; i < config->n_servers; i++)
+                sum += config->servers[i]->sessions_max;
+        return MIN_OF(sum, (uint64_t) config->sessions_max);
+}
+
+void config_machine_judge(const struct config_machine *machine, const struct config *config,
+                          struct config_report *report)
+{
+        struct config_at top = { .report = report };
+        struct config_at own = config_at_member(&top, "envmux");
+        struct config_at sessions_at = config_at_member(&own, "max_sessions");
+        struct config_at clients_at = config_at_member(&own, "max_clients");
+        uint64_t sessions = count_sessions(config);
+        uint64_t processes = sessions * PROCESSES_PER_SESSION + config->routers + 2;
+
+        if (processes > machine->processes)
+                config_report_note(&sessions_at, "%" PRIu64 " sessions need at least %" PRIu64 " processes, but %s is %" PRIu64,
+                                   sessions, processes, machine->processes_limit, machine->processes);
+        if (sessions * FILES_PER_SESSION + FILES_BESIDE > machine->files)
+                config_report_note(&sessions_at, "%" PRIu64 " sessions need %" PRIu64 " open files in the supervisor, but the "
+                                   "limit (ulimit -Hn) is %" PRIu64, sessions,
+                                   sessions * FILES_PER_SESSION + FILES_BESIDE, machine->files);
+        if ((uint64_t) config->clients_max * 2 + FILES_BESIDE > machine->files)
+                config_report_note(&clients_at, "%u clients need %u open files in each router, but the limit (ulimit -Hn) is "
+                                   "%" PRIu64, config->clients_max, config->clients_max * 2 + FILES_BESIDE,
+                                   machine->files);
+        if (sessions > 0 && machine->memory_bytes / sessions < MEMORY_PER_SESSION)
+                config_report_note(&sessions_at, "%" PRIu64 " sessions would have %" PRIu64 " MiB of memory each; a server "
+                                   "written in Python or JavaScript takes 50 to 100 MiB", sessions,
+                                   machine->memory_bytes / sessions >> 20);
+}
+
+void config_check_machine(const struct config *config, struct config_report *report)
+{
+        struct config_machine machine;
+
+        config_machine_read(&machine);
+        config_machine_judge(&machine, config, report);
+}

@@ -1,0 +1,216 @@
+#include "supervisor/config_schema.h"
+
+#include "supervisor/config_value.h"
+
+#include <unistd.h>
+
+#include <json-c/json.h>
+
+#define DAY (24 * USEC_PER_HOUR)
+#define KIB (UINT64_C(1) << 10)
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+
+static uint64_t count_cores(const struct config *config)
+{
+        long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+        return n < 1 ? 1 : MIN_OF((uint64_t) n, (uint64_t) 256);
+}
+
+static uint64_t count_starting(const struct config *config)
+{
+        return MAX_OF(2 * count_cores(config), (uint64_t) 4);
+}
+
+static uint64_t all_sessions(const struct config *config)
+{
+        return config->sessions_max;
+}
+
+static uint64_t default_keys(const struct config *config)
+{
+        return 1u << KEY_NAMED | 1u << KEY_TRANSPORT;
+}
+
+static const char *const transport_words[] = { "stdio", "http", NULL }; /* enum transport */
+static const char *const attach_words[] = { "join", "replace", "reject", NULL }; /* enum attach_policy */
+static const char *const keys_words[] = { "path", "header", "transport", "client", NULL };
+
+#define FIELD(type, field) .offset = offsetof(struct type, field), .width = sizeof(((struct type *) NULL)->field)
+#define TOP(field) .places = CONFIG_TOP, FIELD(config, field)
+#define SERVER(field) .places = CONFIG_SERVER, FIELD(server_config, field)
+#define BOTH(field) .places = CONFIG_SERVER | CONFIG_DEFAULT, FIELD(server_config, field)
+#define DURATION(low, high, text) .type = CONFIG_DURATION, .minimum = (low), .maximum = (high), .default_text = (text)
+#define SIZE(low, high, text) .type = CONFIG_SIZE, .minimum = (low), .maximum = (high), .default_text = (text)
+#define COUNT(low, high, text) .type = CONFIG_COUNT, .minimum = (low), .maximum = (high), .default_text = (text)
+
+const struct config_key config_keys[] = {
+        { "transport", SERVER(transport), .type = CONFIG_WORD, .words = transport_words, .default_text = "stdio",
+          .why = "how the backend speaks MCP: over its stdin and stdout, or as an HTTP server of its own" },
+        { "http_path", SERVER(http_path), .type = CONFIG_STRING, .default_text = "/mcp",
+          .pattern = "^/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*$", .pattern_words = "a path such as \"/mcp\"",
+          .why = "where an HTTP backend serves MCP; most serve it at /mcp" },
+        { "prepare", SERVER(prepare), .type = CONFIG_STRINGS, .minimum = 1, .maximum = 1024, .default_words = "none",
+          .why = "a command and its arguments, run once before the first start of this definition: "
+                 "installing belongs here, not into every session's start" },
+        { "keys", BOTH(keys), .type = CONFIG_KEYS, .minimum = 1, .words = keys_words, .default_number = default_keys,
+          .default_words = "path, header, transport",
+          .why = "what may name a session; \"client\" lets equal clientInfo share one, "
+                 "and strangers can be equal, so it must be asked for" },
+        { "attach", BOTH(attach), .type = CONFIG_WORD, .words = attach_words, .default_text = "join",
+          .why = "what a second initialize on a live key gets: the same backend with its state, a fresh one in its "
+                 "place, or an error; a caller that repeats its key means its session" },
+        { "max_sessions", SERVER(sessions_max), COUNT(1, 100000, NULL), .default_number = all_sessions,
+          .default_words = "that of the top", .why = "live sessions of this server; keeps room for the others" },
+        { "idle_timeout", BOTH(idle_usec), DURATION(10 * USEC_PER_MSEC, 365 * DAY, "30min"),
+          .why = "a session without a request for so long ends, since most clients leave without a word; "
+                 "an open event stream keeps nothing alive" },
+        { "lifetime", BOTH(lifetime_usec), DURATION(100 * USEC_PER_MSEC, 365 * DAY, "24h"),
+          .why = "a session ends at this age even in use, so that a leaking backend cannot live for ever" },
+        { "start_timeout", BOTH(start_usec), DURATION(100 * USEC_PER_MSEC, USEC_PER_HOUR, "2min"),
+          .why = "time from the start of a backend to its first answer; npx with an empty cache takes half a minute" },
+        { "request_timeout", BOTH(request_usec), DURATION(100 * USEC_PER_MSEC, 7 * DAY, "10min"),
+          .why = "a request not answered by then is cancelled at the backend and answered with an error" },
+        { "drain_timeout", BOTH(drain_usec), DURATION(0, 10 * USEC_PER_MINUTE, "10s"),
+          .why = "how long requests in flight may go on when their session is stopped" },
+        { "stop_timeout", BOTH(rung_usec), DURATION(10 * USEC_PER_MSEC, USEC_PER_MINUTE, "2s"),
+          .why = "how long a backend may take to exit after its stdin was closed, and again after SIGTERM; "
+                 "then everything left is killed" },
+        { "message_max", BOTH(message_bytes_max), SIZE(4 * KIB, GIB, "16M"),
+          .why = "the largest single message: a line of the backend's output, a request; room for embedded images" },
+        { "buffer_max", BOTH(buffer_bytes_max), SIZE(64 * KIB, 4 * GIB, "64M"),
+          .why = "all queues of one session together; when they are full the backend's output waits" },
+        { "log_max", BOTH(log_bytes_max), SIZE(4 * KIB, 64 * MIB, "256K"),
+          .why = "newest lines of the backend's stderr that are kept for `envmux logs`" },
+
+        { "max_sessions", TOP(sessions_max), COUNT(1, 100000, "1000"),
+          .why = "live sessions in all; each is at least two processes, and a machine has a last one" },
+        { "max_starting", TOP(starting_max), COUNT(1, 1024, NULL), .default_number = count_starting,
+          .default_words = "twice the cores, at least 4",
+          .why = "backends that start at the same time; more would only make each other late" },
+        { "queue", TOP(queue_max), COUNT(0, 100000, "1000"),
+          .why = "sessions that may wait for room or for their turn to start; beyond it the answer is an error at once" },
+        { "queue_timeout", TOP(queue_usec), DURATION(0, USEC_PER_HOUR, "1min"),
+          .why = "how long one may wait there; clients give up in their own time" },
+        { "max_ended", TOP(tombstones_max), COUNT(0, 100000, "1000"),
+          .why = "ended sessions of which it is remembered how they ended" },
+        { "routers", TOP(routers), COUNT(1, 256, NULL), .default_number = count_cores,
+          .default_words = "one per core", .why = "router processes; each is one thread" },
+        { "max_clients", TOP(clients_max), COUNT(1, 1000000, "10000"),
+          .why = "open client connections of one router" },
+        { "client_idle_timeout", TOP(client_idle_usec), DURATION(USEC_PER_SEC, DAY, "5min"),
+          .why = "a client connection without a request for so long is closed" },
+        { "body_max", TOP(body_bytes_max), SIZE(KIB, 16 * GIB, "64M"), .why = "the largest request body" },
+        { "head_max", TOP(head_bytes_max), SIZE(4 * KIB, MIB, "32K"),
+          .why = "the largest request head: its first line and all headers" },
+        { "session_header", TOP(session_header), .type = CONFIG_STRING, .default_text = "Envmux-Session",
+          .pattern = "^[A-Za-z][A-Za-z0-9-]{0,62}$", .pattern_words = "the name of a header: letters, digits and -",
+          .why = "the request header by which a client chooses its session's key" },
+        { "origins", TOP(origins), .type = CONFIG_STRINGS, .maximum = 256, .default_words = "none",
+          .pattern = "^[a-z][a-z0-9+.-]*://[^/?#@ ]+$", .pattern_words = "an origin such as \"https://app.example.org\"",
+          .why = "web pages, beyond those of this machine, that may send requests; "
+                 "any other page in a browser could reach a server on this machine" },
+        { "hosts", TOP(hosts), .type = CONFIG_STRINGS, .maximum = 256, .default_words = "none",
+          .pattern = "^[^/?#@ ]+$", .pattern_words = "a host such as \"envmux.example.org\" or \"10.0.0.1:8700\"",
+          .why = "names, beyond those of this machine, by which clients may call us; "
+                 "others are refused, since a foreign name can be made to point here" },
+        {},
+};
+
+/* True when key may be written at this place. */
+static bool stands_at(const struct config_key *key, enum config_place place)
+{
+        return (key->places & place) || (place == CONFIG_TOP && (key->places & CONFIG_DEFAULT));
+}
+
+static void *field_of(const struct config_key *key, void *base)
+{
+        return (char *) base + key->offset;
+}
+
+const struct config_key *config_schema_find(enum config_place place, const char *name)
+{
+        for (const struct config_key *key = config_keys; key->name; key++)
+                if (stands_at(key, place) && streq(key->name, name))
+                        return key;
+        return NULL;
+}
+
+int config_schema_defaults(enum config_place place, const struct config *config, void *base)
+{
+        for (const struct config_key *key = config_keys; key->name; key++) {
+                int r = key->places & place ? config_value_default(key, config, field_of(key, base)) : 0;
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+void config_schema_inherit(const struct server_config *from, struct server_config *to)
+{
+        for (const struct config_key *key = config_keys; key->name; key++)
+                if (key->places & CONFIG_DEFAULT)
+                        memcpy((char *) to + key->offset, (const char *) from + key->offset, key->width);
+}
+
+void config_schema_done(enum config_place place, void *base)
+{
+        for (const struct config_key *key = config_keys; key->name; key++)
+                if (key->places & place)
+                        config_value_done(key, field_of(key, base));
+}
+
+/* Says that name is unknown here, and what may have been meant. */
+static void refuse_name(enum config_place place, const struct config_at *at, const char *name)
+{
+        enum config_place other = place == CONFIG_TOP ? CONFIG_SERVER : CONFIG_TOP;
+        const char *names[64];
+        size_t n = 0;
+
+        if (config_schema_find(other, name)) {
+                config_report_mistake(at, other == CONFIG_TOP ? "belongs into \"envmux\" at the top of the file"
+                                                              : "belongs into \"envmux\" of a server's entry");
+                return;
+        }
+        for (const struct config_key *key = config_keys; key->name && n + 1 < ELEMENTSOF(names); key++)
+                if (stands_at(key, place))
+                        names[n++] = key->name;
+        names[n] = NULL;
+
+        const char *meant = config_report_suggest(name, names);
+
+        if (meant)
+                config_report_mistake(at, "unknown key (did you mean \"%s\"?)", meant);
+        else
+                config_report_mistake(at, "unknown key");
+}
+
+int config_schema_read(enum config_place place, const struct config_at *at, struct json_object *object, void *base,
+                       struct server_config *inherited)
+{
+        if (!config_value_is(at, object, json_type_object, "an object"))
+                return 0;
+
+        json_object_object_foreach(object, name, value) {
+                struct config_at member = config_at_member(at, name);
+                const struct config_key *key = config_schema_find(place, name);
+
+                if (!key) {
+                        refuse_name(place, &member, name);
+                        continue;
+                }
+
+                int r = config_value_read(key, &member, value, field_of(key, key->places & place ? base : inherited));
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+const char *config_schema_default(const struct config_key *key)
+{
+        return key->default_words ? key->default_words : key->default_text;
+}

@@ -1,0 +1,321 @@
+#include "supervisor/config_value.h"
+
+#include "supervisor/config_duration.h"
+#include "supervisor/config_size.h"
+
+#include <inttypes.h>
+#include <regex.h>
+#include <stdio.h>
+
+#include <json-c/json.h>
+
+const char *config_value_kind(struct json_object *value)
+{
+        switch (json_object_get_type(value)) {
+        case json_type_null:
+                return "null";
+        case json_type_boolean:
+                return json_object_get_boolean(value) ? "true" : "false";
+        case json_type_int:
+        case json_type_double:
+                return "a number";
+        case json_type_string:
+                return "a string";
+        case json_type_array:
+                return "an array";
+        default:
+                return "an object";
+        }
+}
+
+bool config_value_is(const struct config_at *at, struct json_object *value, int json_type, const char *type_words)
+{
+        if (json_object_is_type(value, (enum json_type) json_type))
+                return true;
+        config_report_mistake(at, "must be %s, is %s", type_words, config_value_kind(value));
+        return false;
+}
+
+const char *config_value_text(const struct config_at *at, struct json_object *value)
+{
+        if (!config_value_is(at, value, json_type_string, "a string"))
+                return NULL;
+
+        const char *text = json_object_get_string(value);
+
+        if (strlen(text) != (size_t) json_object_get_string_len(value)) {
+                config_report_mistake(at, "holds the character U+0000");
+                return NULL;
+        }
+        return text;
+}
+
+void config_value_bool(const struct config_at *at, struct json_object *value, bool *ret)
+{
+        if (config_value_is(at, value, json_type_boolean, "true or false"))
+                *ret = json_object_get_boolean(value);
+}
+
+char **config_value_free_strings(char **strings)
+{
+        for (char **s = strings; s && *s; s++)
+                free(*s);
+        free(strings);
+        return NULL;
+}
+
+static void store(const struct config_key *key, void *field, uint64_t number)
+{
+        if (key->width == sizeof(uint64_t))
+                *(uint64_t *) field = number;
+        else
+                *(uint32_t *) field = (uint32_t) number;
+}
+
+/* ---- numbers ---- */
+
+static const char *number_format(const struct config_key *key, uint64_t number, char ret[static CONFIG_DURATION_SIZE])
+{
+        if (key->type == CONFIG_DURATION)
+                return config_duration_format(number, ret);
+        if (key->type == CONFIG_SIZE)
+                return config_size_format(number, ret);
+        snprintf(ret, CONFIG_DURATION_SIZE, "%" PRIu64, number);
+        return ret;
+}
+
+static int number_from_json(enum config_type type, struct json_object *value, uint64_t *ret)
+{
+        if (type == CONFIG_DURATION)
+                return config_duration_from_json(value, ret);
+        if (type == CONFIG_COUNT && !json_object_is_type(value, json_type_int))
+                return -EINVAL;
+        return config_size_from_json(value, ret);
+}
+
+static int read_number(const struct config_key *key, const struct config_at *at, struct json_object *value,
+                       void *field)
+{
+        static const char *const forms[] = {
+                [CONFIG_DURATION] = "must be a duration: \"90s\", \"30min\", \"1h30min\", or a number of seconds",
+                [CONFIG_SIZE] = "must be a size: \"512K\", \"64M\", \"1G\", or a number of bytes",
+                [CONFIG_COUNT] = "must be a whole number",
+        };
+        uint64_t number;
+        int r = number_from_json(key->type, value, &number);
+
+        if (r == -EINVAL) {
+                config_report_mistake(at, "%s", forms[key->type]);
+        } else if (r == -ERANGE || number < key->minimum || number > key->maximum) {
+                char low[CONFIG_DURATION_SIZE], high[CONFIG_DURATION_SIZE];
+
+                config_report_mistake(at, "must be between %s and %s", number_format(key, key->minimum, low),
+                                      number_format(key, key->maximum, high));
+        } else {
+                store(key, field, number);
+        }
+        return 0;
+}
+
+/* ---- words ---- */
+
+static int word_index(const struct config_key *key, const char *word)
+{
+        for (int i = 0; key->words[i]; i++)
+                if (streq(key->words[i], word))
+                        return i;
+        return -ENOENT;
+}
+
+/* Reports a word that is none of the key's. */
+static void refuse_word(const struct config_key *key, const struct config_at *at, const char *word)
+{
+        char list[128] = "";
+        size_t used = 0;
+        const char *meant = config_report_suggest(word, key->words);
+
+        for (size_t i = 0; key->words[i] && used < sizeof(list); i++)
+                used += (size_t) snprintf(list + used, sizeof(list) - used, "%s\"%s\"",
+                                          i == 0                ? ""
+                                          : key->words[i + 1]   ? ", "
+                                                                : " or ",
+                                          key->words[i]);
+        if (meant)
+                config_report_mistake(at, "must be %s (did you mean \"%s\"?)", list, meant);
+        else
+                config_report_mistake(at, "must be %s", list);
+}
+
+static int read_word(const struct config_key *key, const struct config_at *at, struct json_object *value, void *field)
+{
+        const char *word = config_value_text(at, value);
+
+        if (!word)
+                return 0;
+
+        int index = word_index(key, word);
+
+        if (index < 0)
+                refuse_word(key, at, word);
+        else
+                store(key, field, (uint64_t) index);
+        return 0;
+}
+
+/* The bit of a word of "keys": a path and a header name one kind of key. */
+static unsigned key_bit(int index)
+{
+        static const enum key_kind kinds[] = { KEY_NAMED, KEY_NAMED, KEY_TRANSPORT, KEY_CLIENT };
+
+        return 1u << kinds[index];
+}
+
+static int read_keys(const struct config_key *key, const struct config_at *at, struct json_object *value, void *field)
+{
+        unsigned mask = 0;
+        bool is_good = true;
+
+        if (!config_value_is(at, value, json_type_array, "an array"))
+                return 0;
+        if (json_object_array_length(value) < key->minimum) {
+                config_report_mistake(at, "must name at least one kind of key");
+                return 0;
+        }
+        for (size_t i = 0; i < json_object_array_length(value); i++) {
+                struct config_at element = config_at_element(at, i);
+                const char *word = config_value_text(&element, json_object_array_get_idx(value, i));
+                int index = word ? word_index(key, word) : -EINVAL;
+
+                if (word && index < 0)
+                        refuse_word(key, &element, word);
+                if (index >= 0)
+                        mask |= key_bit(index);
+                else
+                        is_good = false;
+        }
+        if (is_good)
+                store(key, field, mask);
+        return 0;
+}
+
+/* ---- strings ---- */
+
+/* 1: fits, 0: does not (reported), -ENOMEM. */
+static int fits(const struct config_key *key, const struct config_at *at, const char *text)
+{
+        regex_t regex;
+
+        if (!key->pattern)
+                return 1;
+        if (regcomp(&regex, key->pattern, REG_EXTENDED | REG_NOSUB) != 0)
+                return -ENOMEM;
+
+        int is_match = regexec(&regex, text, 0, NULL, 0) == 0;
+
+        regfree(&regex);
+        if (!is_match)
+                config_report_mistake(at, "must be %s", key->pattern_words);
+        return is_match;
+}
+
+static int read_string(const struct config_key *key, const struct config_at *at, struct json_object *value,
+                       void *field)
+{
+        const char *text = config_value_text(at, value);
+        int r = text ? fits(key, at, text) : 0;
+
+        if (r <= 0)
+                return r;
+
+        char *copy = strdup(text);
+
+        if (!copy)
+                return -ENOMEM;
+        free(*(char **) field);
+        *(char **) field = copy;
+        return 0;
+}
+
+static int read_strings(const struct config_key *key, const struct config_at *at, struct json_object *value,
+                        void *field)
+{
+        if (!config_value_is(at, value, json_type_array, "an array of strings"))
+                return 0;
+
+        size_t n = json_object_array_length(value);
+
+        if (n < key->minimum || n > key->maximum) {
+                config_report_mistake(at, "must hold between %" PRIu64 " and %" PRIu64 " strings", key->minimum,
+                                      key->maximum);
+                return 0;
+        }
+
+        char **strings = calloc(n + 1, sizeof(*strings));
+        int r = strings ? 1 : -ENOMEM;
+        bool is_good = true;
+
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                struct config_at element = config_at_element(at, i);
+                const char *text = config_value_text(&element, json_object_array_get_idx(value, i));
+
+                r = text ? fits(key, &element, text) : 0;
+                is_good = is_good && r > 0;
+                if (is_good && !(strings[i] = strdup(text)))
+                        r = -ENOMEM;
+        }
+        if (r < 0 || !is_good) {
+                config_value_free_strings(strings);
+                return r < 0 ? r : 0;
+        }
+        config_value_free_strings(*(char ***) field);
+        *(char ***) field = strings;
+        return 0;
+}
+
+/* ---- all ---- */
+
+static int (*const readers[])(const struct config_key *, const struct config_at *, struct json_object *, void *) = {
+        [CONFIG_DURATION] = read_number, [CONFIG_SIZE] = read_number,     [CONFIG_COUNT] = read_number,
+        [CONFIG_WORD] = read_word,       [CONFIG_KEYS] = read_keys,       [CONFIG_STRING] = read_string,
+        [CONFIG_STRINGS] = read_strings,
+};
+
+int config_value_read(const struct config_key *key, const struct config_at *at, struct json_object *value,
+                      void *field)
+{
+        return readers[key->type](key, at, value, field);
+}
+
+int config_value_default(const struct config_key *key, const struct config *config, void *field)
+{
+        uint64_t number = 0;
+
+        if (key->type == CONFIG_STRING) {
+                *(char **) field = key->default_text ? strdup(key->default_text) : NULL;
+                return key->default_text && !*(char **) field ? -ENOMEM : 0;
+        }
+        if (key->type == CONFIG_STRINGS) {
+                *(char ***) field = NULL;
+                return 0;
+        }
+        if (key->default_number)
+                number = key->default_number(config);
+        else if (key->type == CONFIG_DURATION)
+                (void) config_duration_parse(key->default_text, &number);
+        else if (key->type == CONFIG_WORD)
+                number = (uint64_t) word_index(key, key->default_text);
+        else
+                (void) config_size_parse(key->default_text, &number);
+        store(key, field, number);
+        return 0;
+}
+
+void config_value_done(const struct config_key *key, void *field)
+{
+        if (key->type == CONFIG_STRING) {
+                free(*(char **) field);
+                *(char **) field = NULL;
+        } else if (key->type == CONFIG_STRINGS) {
+                *(char ***) field = config_value_free_strings(*(char ***) field);
+        }
+}
