@@ -7,7 +7,9 @@ static const struct {
         bool infra;
 } reasons[REASON__MAX] = {
 #define REASON(name, is_infra, status, code, sentence) \
-        [REASON_##name] = { .word = #name, .text = sentence, .http_status = status, .rpc_code = code, .infra = is_infra },
+        [REASON_##name] = { \
+                .word = #name, .text = sentence, .http_status = status, .rpc_code = code, .infra = is_infra, \
+        },
 #include "common/reason.def"
 #undef REASON
 };

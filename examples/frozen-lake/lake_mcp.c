@@ -60,10 +60,12 @@ static int tools_list(void *userdata, struct json_slice params, struct json_writ
 {
         json_writer_text(result,
                 "{\"tools\":[{\"name\":\"lake_move\",\"title\":\"Move on the lake\","
-                "\"description\":\"Take one step on the frozen lake. S is the start, F is safe ice, H is a hole, G is the goal. "
+                "\"description\":\"Take one step on the frozen lake. S is the start, F is safe ice, H is a hole,"
+                " G is the goal. "
                 "position counts the cells row by row from 0.\","
                 "\"inputSchema\":{\"type\":\"object\",\"properties\":{\"action\":{\"type\":\"string\","
-                "\"enum\":[\"LEFT\",\"DOWN\",\"RIGHT\",\"UP\"],\"description\":\"Where to step\"}},\"required\":[\"action\"]},"
+                "\"enum\":[\"LEFT\",\"DOWN\",\"RIGHT\",\"UP\"],\"description\":\"Where to step\"}},"
+                "\"required\":[\"action\"]},"
                 "\"outputSchema\":{\"type\":\"object\",\"properties\":{" OBSERVATION_PROPERTIES "},"
                 "\"required\":[\"position\",\"grid\",\"action\"]}}]}");
         return 0;
@@ -122,11 +124,13 @@ static int tools_call(void *userdata, struct json_slice params, struct json_writ
         return tool_failed(result, "Unknown tool: %s", word);
 }
 
-static int resources_list(void *userdata, struct json_slice params, struct json_writer *result, struct mcp_error *ret_error)
+static int resources_list(void *userdata, struct json_slice params, struct json_writer *result,
+                          struct mcp_error *ret_error)
 {
         json_writer_text(result, "{\"resources\":[");
         for (size_t i = 0; i < ELEMENTSOF(resources); i++)
-                json_writer_format(result, "%s{\"uri\":\"%s\",\"name\":\"%s\",\"description\":\"%s\",\"mimeType\":\"application/json\"}",
+                json_writer_format(result, "%s{\"uri\":\"%s\",\"name\":\"%s\",\"description\":\"%s\","
+                                           "\"mimeType\":\"application/json\"}",
                                    i > 0 ? "," : "", resources[i].uri, resources[i].name, resources[i].description);
         json_writer_text(result, "]}");
         return 0;
@@ -139,7 +143,8 @@ static int resources_templates_list(void *userdata, struct json_slice params, st
         return 0;
 }
 
-static int resources_read(void *userdata, struct json_slice params, struct json_writer *result, struct mcp_error *ret_error)
+static int resources_read(void *userdata, struct json_slice params, struct json_writer *result,
+                          struct mcp_error *ret_error)
 {
         _cleanup_json_writer_ struct json_writer text = { .failed = false };
         const struct resource *resource = NULL;
@@ -157,7 +162,8 @@ static int resources_read(void *userdata, struct json_slice params, struct json_
                 return mcp_error_set(ret_error, MCP_RESOURCE_NOT_FOUND, "Resource not found: %s", word);
         }
         resource->write(&text, &lake->game);
-        json_writer_format(result, "{\"contents\":[{\"uri\":\"%s\",\"mimeType\":\"application/json\",\"text\":", resource->uri);
+        json_writer_format(result, "{\"contents\":[{\"uri\":\"%s\",\"mimeType\":\"application/json\",\"text\":",
+                           resource->uri);
         json_writer_string_n(result, text.data, text.size);
         json_writer_text(result, "}]}");
         result->failed |= text.failed;

@@ -42,7 +42,8 @@ static int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *
 }
 
 /* An option that may be empty, because a template without a value leaves it so. */
-static int parse_optional(const char *name, const char *text, uint64_t min, uint64_t max, bool *ret_given, uint64_t *ret)
+static int parse_optional(const char *name, const char *text, uint64_t min, uint64_t max, bool *ret_given,
+                          uint64_t *ret)
 {
         int r = *text ? parse_number(text, min, max, ret) : 0;
 

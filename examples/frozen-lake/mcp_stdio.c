@@ -44,7 +44,8 @@ static int initialize(struct mcp_server *server, struct json_slice params, struc
                         return r;
                 server->is_initialized = true;
         }
-        json_writer_format(result, "{\"protocolVersion\":\"%s\",\"capabilities\":%s,\"serverInfo\":{\"name\":\"%s\",\"version\":\"%s\"}}",
+        json_writer_format(result, "{\"protocolVersion\":\"%s\",\"capabilities\":%s,\"serverInfo\":{\"name\":\"%s\","
+                                   "\"version\":\"%s\"}}",
                            negotiate(params), server->capabilities, server->name, server->version);
         return 0;
 }

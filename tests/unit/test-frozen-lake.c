@@ -16,9 +16,12 @@ static void test_random_numbers_are_those_of_numpy(void **state)
         static const struct {
                 uint64_t seed, words[4], raw[2];
         } vectors[] = {
-                { 0, { 0xdb2cd7e7b0f478be, 0xabf4641a2c71ba49, 0x20c6ed6d9d7b8d41, 0x2c4099de223c39d4 }, { 0xa30febcfd9c2825f, 0x4510bdf882d9d721 } },
-                { 42, { 0x9f1e2e6dcd540ab7, 0xd57873dc79fb94b6, 0x7d282a1b64d420b7, 0x336579714692d5ff }, { 0xc621fbcd16d92688, 0x705a5661a791ffc1 } },
-                { 0x10000000007, { 0x0d8672e10e3d1a15, 0x9aef4ada4ecfa161, 0x999c1c3b83dba903, 0x408927dc0dc8a316 }, { 0xd46e9e2034de21aa, 0x415badc99c087675 } },
+                { 0, { 0xdb2cd7e7b0f478be, 0xabf4641a2c71ba49, 0x20c6ed6d9d7b8d41, 0x2c4099de223c39d4 },
+                  { 0xa30febcfd9c2825f, 0x4510bdf882d9d721 } },
+                { 42, { 0x9f1e2e6dcd540ab7, 0xd57873dc79fb94b6, 0x7d282a1b64d420b7, 0x336579714692d5ff },
+                  { 0xc621fbcd16d92688, 0x705a5661a791ffc1 } },
+                { 0x10000000007, { 0x0d8672e10e3d1a15, 0x9aef4ada4ecfa161, 0x999c1c3b83dba903, 0x408927dc0dc8a316 },
+                  { 0xd46e9e2034de21aa, 0x415badc99c087675 } },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(vectors); i++) {
@@ -67,7 +70,9 @@ static void test_known_maps(void **state)
 
 static void play(struct lake_game *game, const char *moves)
 {
-        static const enum lake_action actions[] = { ['L'] = LAKE_LEFT, ['D'] = LAKE_DOWN, ['R'] = LAKE_RIGHT, ['U'] = LAKE_UP };
+        static const enum lake_action actions[] = {
+                ['L'] = LAKE_LEFT, ['D'] = LAKE_DOWN, ['R'] = LAKE_RIGHT, ['U'] = LAKE_UP,
+        };
 
         for (; *moves; moves++)
                 lake_game_move(game, actions[(unsigned char) *moves]);
@@ -150,7 +155,8 @@ static char *converse(const char *input, struct lake_mcp *lake)
 }
 
 #define INITIALIZE(version, client) \
-        "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"" version "\",\"clientInfo\":" client "}}\n"
+        "{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"" \
+        version "\",\"clientInfo\":" client "}}\n"
 
 static void assert_answers(const char *input, const char *part)
 {
@@ -170,8 +176,11 @@ static void test_revisions(void **state)
 
 static void test_the_command_line_goes_before_the_client(void **state)
 {
-        static const char input[] = INITIALIZE("2025-06-18", "{\"_extra\":{\"seed\":0,\"config\":{\"seed\":7,\"size\":8}}}");
-        struct lake_mcp open = { .size = 4, .seed = 5 }, given = { .size = 4, .seed = 5, .has_seed = true, .has_size = true };
+        static const char input[] = INITIALIZE("2025-06-18", "{\"_extra\":{\"seed\":0,\"config\":{\"seed\":7,"
+                                                             "\"size\":8}}}");
+        struct lake_mcp open = { .size = 4, .seed = 5 }, given = open;
+
+        given.has_seed = given.has_size = true;
         _unused_ _cleanup_free_ char *a = converse(input, &open), *b = converse(input, &given);
 
         assert_int_equal(open.game.seed, 0);
@@ -185,11 +194,15 @@ static void test_errors_have_their_codes(void **state)
 #define AFTER_INITIALIZE(text) INITIALIZE("2025-06-18", "{}") text "\n"
         assert_answers("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"}\n", "\"code\":-32600");
         assert_answers("[1,\n", "\"id\":null,\"error\":{\"code\":-32700");
-        assert_answers(AFTER_INITIALIZE("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"prompts/list\"}"), "\"code\":-32601");
-        assert_answers(AFTER_INITIALIZE("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"resources/read\",\"params\":{\"uri\":\"x:y\"}}"),
+        assert_answers(AFTER_INITIALIZE("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"prompts/list\"}"),
+                       "\"code\":-32601");
+        assert_answers(AFTER_INITIALIZE("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"resources/read\","
+                                        "\"params\":{\"uri\":\"x:y\"}}"),
                        "\"code\":-32002");
-        assert_answers(AFTER_INITIALIZE("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"resources/read\"}"), "\"code\":-32602");
-        assert_answers(AFTER_INITIALIZE("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"x\"}}"),
+        assert_answers(AFTER_INITIALIZE("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"resources/read\"}"),
+                       "\"code\":-32602");
+        assert_answers(AFTER_INITIALIZE("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\","
+                                        "\"params\":{\"name\":\"x\"}}"),
                        "Unknown tool: x\"}],\"isError\":true");
         assert_answers(INITIALIZE("2025-06-18", "{\"_extra\":{\"seed\":-1}}"), "\"code\":-32602");
 }
@@ -205,18 +218,21 @@ static void test_an_overlong_line_is_answered_once_and_passed_over(void **state)
         memcpy(input + size, ping, sizeof(ping));
         _cleanup_free_ char *output = converse_bytes(input, size + strlen(ping), &lake);
 
-        assert_string_equal(output, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,\"message\":\"Not JSON\"}}\n"
+        assert_string_equal(output, "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32700,"
+                                    "\"message\":\"Not JSON\"}}\n"
                                     "{\"jsonrpc\":\"2.0\",\"id\":\"after\",\"result\":{}}\n");
 }
 
 static void test_a_batch_is_answered_by_a_batch(void **state)
 {
         struct lake_mcp lake = { .size = 4 };
-        _cleanup_free_ char *output = converse("[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"},{\"jsonrpc\":\"2.0\","
+        _cleanup_free_ char *output = converse("[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"},"
+                                               "{\"jsonrpc\":\"2.0\","
                                                "\"method\":\"x\"},{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"}]\n"
                                                "[{\"jsonrpc\":\"2.0\",\"method\":\"x\"}]\n", &lake);
 
-        assert_string_equal(output, "[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}},{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{}}]\n");
+        assert_string_equal(output, "[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}},{\"jsonrpc\":\"2.0\",\"id\":2,"
+                                    "\"result\":{}}]\n");
 }
 
 int main(void)

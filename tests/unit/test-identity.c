@@ -26,14 +26,17 @@ static void test_predecessor_vectors(void **state)
         } vectors[] = {
                 { REWARD_KIT("{\"seed\":42,\"config\":" LAKE_4X4("42") "}"), "d2be3f2a2f3b19783ea35ec70e71b4da" },
                 { REWARD_KIT("{\"config\":" LAKE_4X4("123") ",\"seed\":123}"), "4a322ac917f50f7e3f4b08dfd746ffb0" },
-                { REWARD_KIT("{ \"seed\" : 456, \"config\" : " LAKE_4X4("456") "}"), "0d4514daeda08f5bdb2600f8e095582d" },
+                { REWARD_KIT("{ \"seed\" : 456, \"config\" : " LAKE_4X4("456") "}"),
+                  "0d4514daeda08f5bdb2600f8e095582d" },
                 { REWARD_KIT("{\"seed\":7,\"config\":{}}"), "8728b3588f3efd881fc51d8c5324e8ba" },
                 { REWARD_KIT("{\"seed\":7}"), "8728b3588f3efd881fc51d8c5324e8ba" },
-                { REWARD_KIT("{\"seed\":null,\"config\":{\"a\":null,\"u\":\"\xc3\xa9\xf0\x9f\x98\x80\",\"f\":1e+16,\"g\":0.1,"
-                             "\"h\":1.0,\"b\":true}}"), "a8c91167efee1c276e4abbbff50ee3ac" },
-                { REWARD_KIT("{\"config\":{\"b\":true,\"h\":1.0,\"g\":0.1,\"f\":1e+16,\"u\":\"\\u00e9\\ud83d\\ude00\",\"a\":null}}"),
+                { REWARD_KIT("{\"seed\":null,\"config\":{\"a\":null,\"u\":\"\xc3\xa9\xf0\x9f\x98\x80\",\"f\":1e+16,"
+                             "\"g\":0.1,\"h\":1.0,\"b\":true}}"), "a8c91167efee1c276e4abbbff50ee3ac" },
+                { REWARD_KIT("{\"config\":{\"b\":true,\"h\":1.0,\"g\":0.1,\"f\":1e+16,\"u\":\"\\u00e9\\ud83d\\ude00\","
+                             "\"a\":null}}"),
                   "a8c91167efee1c276e4abbbff50ee3ac" },
-                { REWARD_KIT("{\"seed\":42,\"config\":{\"p\":0.8,\"seed\":42,\"size\":4}}"), "3bfc9c19bd448437ccf362754446fe4e" },
+                { REWARD_KIT("{\"seed\":42,\"config\":{\"p\":0.8,\"seed\":42,\"size\":4}}"),
+                  "3bfc9c19bd448437ccf362754446fe4e" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(vectors); i++) {
@@ -62,8 +65,10 @@ static void test_client_side_vector(void **state)
         MD5_CTX context;
         size_t size;
 
-        assert_int_equal(identity_canonical_json(slice("{\"seed\":42,\"config\":" LAKE_4X4("42") ",\"dataset_row_id\":"
-                                                       "\"multi_env_test_001\",\"model_id\":\"m\"}"), &canonical, &size), 0);
+        static const char text[] = "{\"seed\":42,\"config\":" LAKE_4X4("42") ",\"dataset_row_id\":"
+                                   "\"multi_env_test_001\",\"model_id\":\"m\"}";
+
+        assert_int_equal(identity_canonical_json(slice(text), &canonical, &size), 0);
         MD5Init(&context);
         MD5Update(&context, (const uint8_t *) canonical, size);
         assert_string_equal(MD5End(&context, digest), "0c0bb33614fe24ea9eee480d249081fe");
@@ -71,12 +76,15 @@ static void test_client_side_vector(void **state)
 
 static void test_canonical_form(void **state)
 {
-        assert_canonical(" {\"b\" :[ 1,2.50 ,-0, 1E+05],\"a\": {} , \"c\":[ ] }", "{\"a\": {}, \"b\": [1, 2.50, -0, 1E+05], \"c\": []}");
+        assert_canonical(" {\"b\" :[ 1,2.50 ,-0, 1E+05],\"a\": {} , \"c\":[ ] }",
+                         "{\"a\": {}, \"b\": [1, 2.50, -0, 1E+05], \"c\": []}");
         assert_canonical("{\"B\":1,\"a\":2,\"A\":3,\"\":4}", "{\"\": 4, \"A\": 3, \"B\": 1, \"a\": 2}");
         assert_canonical("{\"a\":1,\"b\":2,\"\\u0061\":3}", "{\"a\": 3, \"b\": 2}");
         assert_canonical("{\"\\ud83d\\ude00\":1,\"\xef\xbf\xbf\":2}", "{\"\\uffff\": 2, \"\\ud83d\\ude00\": 1}");
-        assert_canonical("\"\\/\\\"\\\\\\b\\f\\n\\r\\t\\u0001\x7f\\u00E9\\ud800\"", "\"/\\\"\\\\\\b\\f\\n\\r\\t\\u0001\\u007f\\u00e9\\ud800\"");
-        assert_canonical("[[{\"z\":[null,false],\"y\":{\"x\":true}}]]", "[[{\"y\": {\"x\": true}, \"z\": [null, false]}]]");
+        assert_canonical("\"\\/\\\"\\\\\\b\\f\\n\\r\\t\\u0001\x7f\\u00E9\\ud800\"",
+                         "\"/\\\"\\\\\\b\\f\\n\\r\\t\\u0001\\u007f\\u00e9\\ud800\"");
+        assert_canonical("[[{\"z\":[null,false],\"y\":{\"x\":true}}]]",
+                         "[[{\"y\": {\"x\": true}, \"z\": [null, false]}]]");
 }
 
 static void test_deepest_value_is_walked_without_recursion(void **state)
@@ -93,7 +101,8 @@ static void test_own_session_id_wins(void **state)
 {
         char identity[IDENTITY_SIZE], longest[512];
 
-        assert_int_equal(identity_from_client_info(slice(REWARD_KIT("{\"session_id\":\"row-1/m\",\"seed\":42}")), identity), 0);
+        assert_int_equal(identity_from_client_info(slice(REWARD_KIT("{\"session_id\":\"row-1/m\",\"seed\":42}")),
+                                                   identity), 0);
         assert_string_equal(identity, "row-1/m");
         (void) snprintf(longest, sizeof(longest), "{\"_extra\":{\"session_id\":\"%0256d\"}}", 0);
         assert_int_equal(identity_from_client_info(slice(longest), identity), 0);
@@ -104,7 +113,8 @@ static void test_unusable_session_id_is_passed_over(void **state)
 {
         static const char *const unusable[] = {
                 REWARD_KIT("{\"session_id\":\"\",\"seed\":7}"), REWARD_KIT("{\"session_id\":\"a b\",\"seed\":7}"),
-                REWARD_KIT("{\"session_id\":\"\xc3\xa9\",\"seed\":7}"), REWARD_KIT("{\"session_id\":\"a\\u0000\",\"seed\":7}"),
+                REWARD_KIT("{\"session_id\":\"\xc3\xa9\",\"seed\":7}"),
+                REWARD_KIT("{\"session_id\":\"a\\u0000\",\"seed\":7}"),
                 REWARD_KIT("{\"session_id\":5,\"seed\":7}"), REWARD_KIT("{\"session_id\":null,\"seed\":7}"),
         };
         char identity[IDENTITY_SIZE], too_long[512];
@@ -138,7 +148,8 @@ static void test_seed(void **state)
         assert_int_equal(seed, 5);
         assert_int_equal(identity_seed(slice(REWARD_KIT("{\"config\":{\"seed\":-3}}")), &seed), 0);
         assert_int_equal(seed, -3);
-        assert_int_equal(identity_seed(slice(REWARD_KIT("{\"seed\":\"7\",\"config\":{\"seed\":1.5}}")), &seed), -ENOENT);
+        assert_int_equal(identity_seed(slice(REWARD_KIT("{\"seed\":\"7\",\"config\":{\"seed\":1.5}}")), &seed),
+                         -ENOENT);
         assert_int_equal(identity_seed(slice(REWARD_KIT("{}")), &seed), -ENOENT);
         assert_int_equal(identity_seed(slice("{\"name\":\"a\"}"), &seed), -ENOENT);
         assert_int_equal(seed, -3);

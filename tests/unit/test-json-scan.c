@@ -29,9 +29,11 @@ static void assert_slice(struct json_slice value, const char *text)
 static void test_accepts(void **state)
 {
         static const char *const good[] = {
-                "null", "true", "false", "0", "-0", "10", "-1.5", "1e5", "1E+5", "0.1e-7", "\"\"", "{}", "[]", "[[],{}]",
+                "null", "true", "false", "0", "-0", "10", "-1.5", "1e5", "1E+5", "0.1e-7", "\"\"", "{}", "[]",
+                "[[],{}]",
                 " \t\r\n[ 1 , 2 ] \n", "{\"a\":{\"b\":[1,\"x\",null]},\"\":0}", "\"\\u0041\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
-                "\"\\ud800\"", "\"\x7f\"", "\"\xc2\x80\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\"",
+                "\"\\ud800\"", "\"\x7f\"",
+                "\"\xc2\x80\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf\"",
                 "\"a string longer than one word of eight bytes\"", "\"\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e\"",
         };
 
@@ -43,12 +45,17 @@ static void test_accepts(void **state)
 static void test_refuses(void **state)
 {
         static const char *const bad[] = {
-                "", " ", "nul", "nulll", "True", "NaN", "Infinity", "-", "+1", "01", "-01", "1.", ".5", "1e", "1e+", "0x1",
-                "'a'", "\"", "\"a", "\"a\\", "\"\\x\"", "\"\\u12g4\"", "\"\\u12", "\"a\nb\"", "\"1234567\tx\"", "\"\x1f\"",
-                "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1]]", "]", "{", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,}",
-                "{a:1}", "{1:1}", "{\"a\" 1}", "{\"a\":1 \"b\":2}", "{,}", "[}", "{]", "[1}", "{\"a\":1]", "1 2", "{}{}",
+                "", " ", "nul", "nulll", "True", "NaN", "Infinity", "-", "+1", "01", "-01", "1.", ".5", "1e", "1e+",
+                "0x1",
+                "'a'", "\"", "\"a", "\"a\\", "\"\\x\"", "\"\\u12g4\"", "\"\\u12", "\"a\nb\"", "\"1234567\tx\"",
+                "\"\x1f\"",
+                "[", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "[1]]", "]", "{", "{\"a\"", "{\"a\":", "{\"a\":1",
+                "{\"a\":1,}",
+                "{a:1}", "{1:1}", "{\"a\" 1}", "{\"a\":1 \"b\":2}", "{,}", "[}", "{]", "[1}", "{\"a\":1]", "1 2",
+                "{}{}",
                 "/**/1", "[1,/**/2]", "\xef\xbb\xbf{}",
-                "\"\x80\"", "\"\xc0\xaf\"", "\"\xc1\xbf\"", "\"\xe0\x9f\xbf\"", "\"\xed\xa0\x80\"", "\"\xf0\x8f\xbf\xbf\"",
+                "\"\x80\"", "\"\xc0\xaf\"", "\"\xc1\xbf\"", "\"\xe0\x9f\xbf\"", "\"\xed\xa0\x80\"",
+                "\"\xf0\x8f\xbf\xbf\"",
                 "\"\xf4\x90\x80\x80\"", "\"\xf5\x80\x80\x80\"", "\"\xe2\x82\"", "\"abcdefg\xe2\x82", "\"\xff\"",
         };
 
@@ -118,7 +125,8 @@ static void test_white_space_is_left_out(void **state)
 
 static void test_get(void **state)
 {
-        struct json_slice value, o = slice("{ \"a\" : 1 , \"\\u0062\":[ 2 ,\"]\"], \"c\\\\\":\"x\\\\\", \"a\" :{\"d\":null}, \"e\":true}");
+        struct json_slice value, o = slice("{ \"a\" : 1 , \"\\u0062\":[ 2 ,\"]\"], \"c\\\\\":\"x\\\\\","
+                                           " \"a\" :{\"d\":null}, \"e\":true}");
 
         assert_int_equal(json_get(o, "a", &value), 0);
         assert_slice(value, "{\"d\":null}"); /* the last one wins */

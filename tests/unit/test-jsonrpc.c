@@ -21,7 +21,8 @@ static void assert_slice(struct json_slice value, const char *text)
 
 static void test_request(void **state)
 {
-        struct jsonrpc_message m = parse("{ \"method\":\"tools/call\", \"params\" : {\"id\":2}, \"jsonrpc\":\"2.0\", \"id\" : 7 }");
+        struct jsonrpc_message m = parse("{ \"method\":\"tools/call\", \"params\" : {\"id\":2}, \"jsonrpc\":\"2.0\","
+                                         " \"id\" : 7 }");
 
         assert_int_equal(m.kind, JSONRPC_REQUEST);
         assert_slice(m.id, "7");
@@ -61,7 +62,8 @@ static void test_response(void **state)
 static void test_batch(void **state)
 {
         struct jsonrpc_message element,
-                m = parse(" [{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\"},[{\"jsonrpc\":\"2.0\",\"method\":\"b\"}],3] ");
+                m = parse(" [{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"a\"},[{\"jsonrpc\":\"2.0\",\"method\":\"b\"}],"
+                          "3] ");
         const int expected[] = { 0, -EPROTO, -EPROTO };
         struct json_slice value;
         size_t cursor = 0;
@@ -130,7 +132,8 @@ static void test_id_equal(void **state)
 
 static void test_replace_keeps_every_other_byte(void **state)
 {
-        struct jsonrpc_message m = parse("{ \"id\":\"x\",\t\"jsonrpc\":\"2.0\", \"result\":{\"n\":1.00,\"id\":\"x\"} }");
+        struct jsonrpc_message m = parse("{ \"id\":\"x\",\t\"jsonrpc\":\"2.0\", \"result\":{\"n\":1.00,"
+                                         "\"id\":\"x\"} }");
         _cleanup_free_ char *text = NULL;
         size_t size;
 

@@ -42,20 +42,25 @@ static void test_jsonrpc_error(void **state)
 {
         const char *const lines[] = { "Traceback:", "boom \"x\"", NULL };
         struct failure killed = {
-                .reason = REASON_backend_exited, .detail = "killed", .has_exit = true, .exit_signal = SIGKILL, .stderr_lines = lines,
+                .reason = REASON_backend_exited, .detail = "killed", .has_exit = true, .exit_signal = SIGKILL,
+                .stderr_lines = lines,
         };
         struct failure full = { .reason = REASON_capacity, .retry_after_sec = 2 };
         struct failure exited = { .reason = REASON_start_failed, .has_exit = true, .exit_code = 0 };
 
         assert_jsonrpc(&killed, "\"a\\u0062\"",
-                       "{\"jsonrpc\":\"2.0\",\"id\":\"a\\u0062\",\"error\":{\"code\":-32004,\"message\":\"The backend exited: killed\","
-                       "\"data\":{\"envmux\":{\"reason\":\"backend_exited\",\"infra\":true,\"detail\":\"killed\",\"signal\":\"SIGKILL\","
+                       "{\"jsonrpc\":\"2.0\",\"id\":\"a\\u0062\",\"error\":{\"code\":-32004,"
+                       "\"message\":\"The backend exited: killed\","
+                       "\"data\":{\"envmux\":{\"reason\":\"backend_exited\",\"infra\":true,\"detail\":\"killed\","
+                       "\"signal\":\"SIGKILL\","
                        "\"stderr\":[\"Traceback:\",\"boom \\\"x\\\"\"]}}}}");
         assert_jsonrpc(&full, NULL,
-                       "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32001,\"message\":\"No room for another session now\","
+                       "{\"jsonrpc\":\"2.0\",\"id\":null,\"error\":{\"code\":-32001,"
+                       "\"message\":\"No room for another session now\","
                        "\"data\":{\"envmux\":{\"reason\":\"capacity\",\"infra\":true,\"retry_after\":2}}}}");
         assert_jsonrpc(&exited, "7",
-                       "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32002,\"message\":\"The backend could not be started\","
+                       "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32002,"
+                       "\"message\":\"The backend could not be started\","
                        "\"data\":{\"envmux\":{\"reason\":\"start_failed\",\"infra\":true,\"exit_status\":0}}}}");
 }
 
