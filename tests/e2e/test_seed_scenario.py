@@ -22,7 +22,11 @@ PATHS = {
     456: ([1, 2, 3, 7, 11, 15], 1.0),
 }
 CLIENTS = {"sdk-1": sys.executable, "sdk-2": harness.VENV_MCP2 / "bin" / "python"}
-BACKENDS = {"embedded": harness.EXAMPLES / "frozen-lake.json"}
+BACKENDS = {  # configuration and server; None: the only one
+    "embedded": (harness.EXAMPLES / "frozen-lake.json", None),
+    "python-stdio": (harness.EXAMPLES / "frozen-lake-python.json", "frozen-lake-stdio"),
+    "python-http": (harness.EXAMPLES / "frozen-lake-python.json", "frozen-lake-http"),
+}
 
 
 class Rollouts:
@@ -68,8 +72,9 @@ def assert_played_right(rollouts):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("client", CLIENTS)
 def test_three_seeds_at_once(envmux, tmp_path, client, backend):
-    run = envmux(BACKENDS[backend])
-    targets = [f"{seed}={run.mcp(query=f'seed={seed}')}" for seed in MAPS]
+    config, server = BACKENDS[backend]
+    run = envmux(config)
+    targets = [f"{seed}={run.mcp(server, query=f'seed={seed}')}" for seed in MAPS]
     rollouts = Rollouts(CLIENTS[client], tmp_path / "rollouts.jsonl", targets)
 
     rollouts.wait_for("open")
@@ -92,7 +97,7 @@ def test_three_seeds_at_once(envmux, tmp_path, client, backend):
 
 def test_sessions_do_not_share_state(envmux, tmp_path):
     """Two sessions of the same seed move apart."""
-    run = envmux(BACKENDS["embedded"])
+    run = envmux(harness.EXAMPLES / "frozen-lake.json")
     with harness.Client(run.mcp(query="seed=123")) as one, harness.Client(run.mcp(query="seed=123")) as two:
         assert one.tool("lake_move", action="RIGHT")["position"] == 1
         assert two.tool("lake_move", action="DOWN")["position"] == 4
