@@ -2,18 +2,29 @@
 bin_PROGRAMS += envmux
 envmux_SOURCES = \
 	ctl/check.c \
+	ctl/client.c ctl/client.h \
 	ctl/commands.def \
 	ctl/ctl.h \
 	ctl/descendants.c ctl/descendants.h \
+	ctl/events.c \
+	ctl/fields.c ctl/fields.h \
 	ctl/libexec.c ctl/libexec.h \
+	ctl/logs.c \
 	ctl/main.c \
+	ctl/metrics.c \
 	ctl/notice.c ctl/notice.h \
 	ctl/options.c \
+	ctl/ps.c \
+	ctl/reload.c \
 	ctl/run.c ctl/run.h \
 	ctl/run_config.c \
 	ctl/run_folders.c \
 	ctl/run_greeting.c \
 	ctl/run_listen.c \
+	ctl/servers.c \
+	ctl/show.c \
+	ctl/stop.c \
+	ctl/table.c ctl/table.h \
 	ctl/watch.c ctl/watch.h \
 	ctl/watch_child.c ctl/watch_child.h
 envmux_LDADD = $(COMMON_LIBS) $(JSONC_LIBS)

@@ -18,7 +18,7 @@ static const struct varlink_field logs_fields[] = {
         { .name = "lines", .type = VARLINK_INT, .is_optional = true, .min = 0, .max = INT32_MAX },
         OPTION("follow"),
 };
-static const struct varlink_field stop_fields[] = { ID(true), OPTION("all"), OPTION("wait") };
+static const struct varlink_field stop_fields[] = { ID(true), SERVER, OPTION("all"), OPTION("wait") };
 static const struct varlink_field drain_fields[] = {
         ID(true), SERVER, OPTION("all"), OPTION("wait"),
         { .name = "timeout_usec", .type = VARLINK_INT, .is_optional = true, .min = 0, .max = INT64_MAX },

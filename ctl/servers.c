@@ -1,0 +1,84 @@
+/* `envmux servers`: what is configured and where clients connect. */
+#include "ctl/client.h"
+#include "ctl/fields.h"
+#include "ctl/table.h"
+
+#include <inttypes.h>
+#include <json-c/json.h>
+#include <stdio.h>
+
+static const struct table_column columns[] = {
+        { .title = "SERVER" },
+        { .title = "URL", .is_flexible = true },
+        { .title = "TRANSPORT" },
+        { .title = "SESSIONS", .is_right = true },
+};
+
+static int add_row(struct table *table, struct json_object *server, const char *address)
+{
+        _cleanup_free_ char *url = NULL;
+        char sessions[2 * HUMAN_SIZE];
+        const char *path = field_string(server, "path");
+
+        if (asprintf(&url, "%s%s", address ? address : "", path ? path : "") < 0) {
+                url = NULL;
+                return -ENOMEM;
+        }
+        snprintf(sessions, sizeof(sessions), "%" PRId64 "/%" PRId64, field_int(server, "sessions", 0),
+                 field_int(server, "sessions_max", 0));
+
+        const char *const cells[ELEMENTSOF(columns)] = {
+                field_string(server, "name"), url, field_string(server, "transport"), sessions,
+        };
+
+        return table_add(table, cells);
+}
+
+static int print_servers(struct json_object *parameters)
+{
+        _cleanup_(table_freep) struct table *table = table_new(columns, ELEMENTSOF(columns));
+        size_t n_addresses, n_servers;
+        struct json_object *addresses = field_array(parameters, "addresses", &n_addresses);
+        struct json_object *servers = field_array(parameters, "servers", &n_servers);
+        const char *address = n_addresses ? json_object_get_string(json_object_array_get_idx(addresses, 0)) : NULL;
+
+        for (size_t i = 0; i < n_servers; i++)
+                if (!table || add_row(table, json_object_array_get_idx(servers, i), address) < 0)
+                        return ctl_fail("out of memory");
+        if (table)
+                table_print(table);
+        return CTL_OK;
+}
+
+static int run(const struct command *self, int argc, char **argv)
+{
+        _cleanup_(varlink_client_freep) struct varlink_client *client = NULL;
+        const char *control = NULL;
+        bool json = false;
+        struct varlink_answer answer;
+        int first, r;
+
+        const struct option_spec options[] = { OPTION_JSON(&json), OPTION_CONTROL(&control) };
+
+        r = options_parse(self, options, ELEMENTSOF(options), argc, argv, &first);
+        if (r != 0)
+                return options_exit(r);
+        if (first < argc)
+                return usage_error(self, "no argument is expected");
+        r = client_ask(control, "Servers", NULL, &client, &answer);
+        if (r != CTL_OK)
+                return r;
+        if (!json)
+                return print_servers(answer.parameters);
+        client_print_json(&answer, NULL);
+        return CTL_OK;
+}
+
+const struct command command_servers = {
+        .name = "servers",
+        .synopsis = "[--json]",
+        .summary = "List the configured servers and where clients connect",
+        .details = "SESSIONS are the live ones and how many there may be. With --json one object with the\n"
+                   "listening addresses and the servers.",
+        .run = run,
+};
