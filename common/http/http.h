@@ -48,7 +48,7 @@ struct http_head {
         bool connection_names_headers;   /* Connection lists more than close and keep-alive */
         uint64_t content_length;
         bool keep_alive;
-        bool expect_continue;            /* the engine sends 100 on the first http_conn_resume or on its own */
+        bool expect_continue;            /* the engine sends 100 after on_head, or when resumed if paused then */
 };
 
 bool http_slice_is(struct http_slice slice, const char *word);
@@ -104,10 +104,11 @@ struct http_conn_ops {
          * or 505. The engine has stopped reading. The owner may send a response of its own; without
          * the callback, or if it sends none, the engine answers with a bare status; then it closes. */
         void (*on_error)(struct http_conn *conn, unsigned status, const char *why, void *userdata);
-        /* The connection is over: peer closed (error 0) or failed (negative errno; -EPROTO: a
-         * response that broke a rule; -ETIMEDOUT: a limit of http_limits). Also called when the
-         * peer goes away while an answer is still being made. Called once, nothing follows; the
-         * owner then frees it. */
+        /* The connection is over: closed by the peer between messages, or by us as agreed (error 0), or
+         * failed (negative errno; -ECONNRESET: the peer closed inside of a response; -EPROTO: a message
+         * that broke a rule; -EFBIG: body_bytes_max; -ETIMEDOUT: a limit of http_limits). Also called,
+         * with 0 or the errno, when the peer goes away while an answer is still being made. Called
+         * once, nothing follows; the owner then frees it. */
         void (*on_close)(struct http_conn *conn, int error, void *userdata);
 };
 
@@ -128,17 +129,26 @@ int http_conn_fd(const struct http_conn *conn);
 const struct http_head *http_conn_head(const struct http_conn *conn);
 
 /* Backpressure on input: while paused no callback but on_drained and on_close comes. Nesting is not
- * counted. Peer close is still noticed while paused. */
+ * counted, and a new exchange begins unpaused. Server role: a peer that closes is noticed while
+ * paused (within a second when it has sent more than a buffer holds); a half-close counts as one.
+ * Client role: what the peer said before it closed is delivered first. */
 void http_conn_pause(struct http_conn *conn);
 void http_conn_resume(struct http_conn *conn);
 
 /* ---- sending ----------------------------------------------------------------------------------
  * One message at a time: start, any number of headers, begin body, bytes, end. A head is written
  * together with the first body bytes. A server connection reads the next (pipelined) request only
- * after the end of the answer AND of the request. */
+ * after the end of the answer AND of the request. When the answer ends first, the owner hears no more
+ * of that request (no on_body, no on_end): its rest is read and thrown away while it is small and
+ * quick, else the connection is closed so that the peer can still read the answer.
+ *
+ * Functions return 0; -EPIPE when the connection is over (on_close is due or was called), -EALREADY
+ * or -EINVAL when it is not the time for the call, -EMSGSIZE for a body that contradicts the length
+ * given, -ENOMEM. No callback runs inside of them. */
 
 enum http_framing {
-        HTTP_FRAMING_NONE,    /* no body: 204, 304, 202 with Content-Length: 0, GET, HEAD answers */
+        HTTP_FRAMING_NONE,    /* no body: 204, 304, 202 with Content-Length: 0, GET; HEAD answers may also
+                               * give the framing that GET would have, what is sent is dropped */
         HTTP_FRAMING_LENGTH,  /* Content-Length given below */
         HTTP_FRAMING_CHUNKED, /* towards HTTP/1.0 peers: until close */
 };
@@ -146,7 +156,8 @@ enum http_framing {
 int http_conn_start_response(struct http_conn *conn, unsigned status);
 int http_conn_start_request(struct http_conn *conn, struct http_slice method, struct http_slice target);
 
-/* -EINVAL for a name or value that may not stand in a head (CR, LF, NUL, control bytes). */
+/* -EINVAL for a name or value that may not stand in a head (CR, LF, NUL, control bytes), and for
+ * Content-Length, Transfer-Encoding and Connection, which the engine writes itself. */
 int http_conn_add_header(struct http_conn *conn, const char *name, const char *value);
 int http_conn_add_header_slice(struct http_conn *conn, struct http_slice name, struct http_slice value);
 int http_conn_add_headerf(struct http_conn *conn, const char *name, const char *format, ...) _printf_(3, 4);
@@ -165,7 +176,8 @@ int http_conn_send_buffer(struct http_conn *conn, struct evbuffer *buffer);
  * closed after the flush if it does not keep alive. */
 int http_conn_end(struct http_conn *conn);
 
-/* start_response + Content-Type (NULL: none) + headers added since + body + end, in one. */
+/* start_response + Content-Type (NULL: none) + body + end, in one. To add headers of one's own, call
+ * http_conn_start_response and add them first: then status is not looked at again. */
 int http_conn_respond(struct http_conn *conn, unsigned status, const char *content_type, const void *body, size_t size);
 
 /* Whether a response head was begun for the current request: after it, no other status can be sent. */
@@ -200,13 +212,13 @@ void http_listener_pause(struct http_listener *listener);
 void http_listener_resume(struct http_listener *listener);
 
 /* Starts a non-blocking connect to a Unix path (at most 107 bytes) or a TCP address on 127.0.0.1 / ::1.
- * Returns the fd; a refusal shows as on_close(-ECONNREFUSED) before any byte was sent, or at once
- * as a negative errno. TCP sockets get TCP_NODELAY. */
+ * Returns the fd; -EAGAIN: the backlog of a Unix socket is full, try later. A refusal shows at once
+ * as -ECONNREFUSED, or as on_close(-ECONNREFUSED) before any byte was sent. TCP sockets get TCP_NODELAY. */
 int http_connect_unix(const char *path);
 int http_connect_tcp(const char *address, uint16_t port);
 
-/* True when nothing of the messages sent on this connection has left the process yet: a request may
- * be sent again elsewhere without being done twice. */
+/* Client role: true when nothing of the request begun last has left the process: it may be sent again
+ * elsewhere without being done twice. */
 bool http_conn_is_untouched(const struct http_conn *conn);
 
 /* "OK", "Not Found", … for a status line. */

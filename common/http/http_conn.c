@@ -268,8 +268,8 @@ void conn_fail(struct http_conn *c, int error)
 {
         if (c->phase >= CONN_CLOSED)
                 return;
+        c->close_error = c->phase == CONN_LINGERING ? 0 : error; /* by then all was said */
         c->phase = CONN_CLOSED;
-        c->close_error = error;
         conn_events_stop(c);
         http_out_clear(&c->out);
         conn_schedule(c);
@@ -290,7 +290,7 @@ void conn_settle(struct http_conn *c)
                 return;
         c->receiving = RECEIVING_NOTHING;
         c->sending = SENDING_NOTHING;
-        c->is_swallowing = false;
+        c->is_swallowing = c->is_paused = c->owes_continue = c->answers_head = false;
         http_parser_next(&c->parser);
         c->message_usec = 0;
         c->idle_usec = now_usec();
@@ -311,8 +311,6 @@ void http_conn_abort(struct http_conn *c)
 {
         if (c->is_close_delimited && c->sending == SENDING_BODY)
                 c->resets_on_close = true;
-        if (c->sending == SENDING_HEAD)
-                http_out_clear(&c->out); /* half a head says nothing */
         c->sending = SENDING_DONE;
         conn_finish(c);
 }

@@ -34,7 +34,8 @@ enum conn_sending {
 struct conn_input {
         char *data;
         size_t begin, end, size;
-        bool eof;
+        bool eof;        /* nothing more comes: the peer's end, or error */
+        int error;       /* 0: it said so itself */
         bool wants_more; /* the last read filled it: a larger one would save system calls */
 };
 

@@ -123,25 +123,33 @@ static ssize_t out_write(struct http_out *out, int fd, struct iovec *vectors, in
         return n;
 }
 
-void http_out_add_large(struct http_out *out, int fd, const void *data, size_t size)
+void http_out_add_large(struct http_out *out, int fd, struct http_slice data, struct http_slice tail)
 {
         if (out->error < 0)
                 return;
         if (http_out_is_queued(out)) {
-                http_out_add(out, data, size);
+                http_out_add(out, data.data, data.size);
+                http_out_add(out, tail.data, tail.size);
                 return;
         }
-        struct iovec vectors[] = { { out->hold, out->hold_size }, { (void *) (uintptr_t) data, size } };
-        ssize_t n = out->hold_size > 0 ? out_write(out, fd, vectors, 2) : out_write(out, fd, vectors + 1, 1);
+        struct iovec vectors[] = {
+                { out->hold, out->hold_size },
+                { (void *) (uintptr_t) data.data, data.size },
+                { (void *) (uintptr_t) tail.data, tail.size },
+        };
+        ssize_t n = out_write(out, fd, vectors, ELEMENTSOF(vectors));
+        size_t taken = n > 0 ? (size_t) n : 0;
 
         if (n < 0)
                 return;
-        size_t of_hold = MIN_OF((size_t) n, out->hold_size), of_data = (size_t) n - of_hold;
-        size_t hold_size = out->hold_size;
-
         out->hold_size = 0;
-        (void) (queue_add(out, out->hold + of_hold, hold_size - of_hold) &&
-                queue_add(out, (const char *) data + of_data, size - of_data));
+        for (size_t i = 0; i < ELEMENTSOF(vectors); i++) {
+                size_t of_this = MIN_OF(taken, vectors[i].iov_len), left = vectors[i].iov_len - of_this;
+
+                taken -= of_this;
+                if (left > 0 && !queue_add(out, (const char *) vectors[i].iov_base + of_this, left))
+                        return;
+        }
 }
 
 void http_out_add_buffer(struct http_out *out, struct evbuffer *buffer)

@@ -25,8 +25,8 @@ void http_out_add(struct http_out *out, const void *data, size_t size);
 /* Adds size bytes for the caller to fill in at once: NULL when there is no memory. */
 char *http_out_extend(struct http_out *out, size_t size);
 
-/* Writes what is gathered and then data, straight from there, unless the queue is waiting already. */
-void http_out_add_large(struct http_out *out, int fd, const void *data, size_t size);
+/* Writes what is gathered, then data straight from where it is, then tail, unless others wait in front. */
+void http_out_add_large(struct http_out *out, int fd, struct http_slice data, struct http_slice tail);
 
 /* Moves the contents of buffer to the end. */
 void http_out_add_buffer(struct http_out *out, struct evbuffer *buffer);

@@ -48,12 +48,10 @@ static void conn_fill(struct http_conn *c)
         size_t space = in->size - in->end;
         ssize_t n = recv(c->fd, in->data + in->end, space, MSG_DONTWAIT);
 
-        if (n < 0) {
-                if (errno != EAGAIN && errno != EINTR)
-                        conn_fail(c, -errno);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return;
-        }
-        if (n == 0) {
+        if (n <= 0) {
+                in->error = n < 0 ? -errno : 0;
                 in->eof = true;
                 conn_read_stop(c);
                 return;
@@ -199,13 +197,13 @@ static void conn_input_ended(struct http_conn *c)
                 if (c->sending == SENDING_DONE)
                         conn_finish(c);
                 else
-                        conn_fail(c, 0);
+                        conn_fail(c, c->in.error);
                 return;
         }
         if (c->is_paused)
                 return;
-        if (c->sending == SENDING_NOTHING || c->receiving == RECEIVING_DONE)
-                return conn_fail(c, 0);
+        if (c->in.error < 0 || c->sending == SENDING_NOTHING || c->receiving == RECEIVING_DONE)
+                return conn_fail(c, c->in.error);
         switch (http_parser_eof(&c->parser)) {
         case HTTP_PARSE_END:
                 c->is_kept_alive = false;

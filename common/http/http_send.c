@@ -107,9 +107,16 @@ static int add_header(struct http_conn *c, struct http_slice name, struct http_s
         return 0;
 }
 
+/* Headers that only http_conn_begin_body writes: a second one would frame the message twice. */
+static bool name_is_ours(struct http_slice name)
+{
+        return http_slice_is_nocase(name, "Content-Length") || http_slice_is_nocase(name, "Transfer-Encoding") ||
+               http_slice_is_nocase(name, "Connection");
+}
+
 int http_conn_add_header_slice(struct http_conn *c, struct http_slice name, struct http_slice value)
 {
-        if (c->sending != SENDING_HEAD || !http_slice_is_token(name) || !http_slice_is_text(value))
+        if (c->sending != SENDING_HEAD || name_is_ours(name) || !http_slice_is_token(name) || !http_slice_is_text(value))
                 return -EINVAL;
         return add_header(c, name, value);
 }
@@ -224,10 +231,8 @@ static void chunk_begin(struct http_conn *c, size_t size)
         http_out_add(&c->out, text + at, sizeof(text) - at);
 }
 
-static int body_end(struct http_conn *c)
+static int body_sent(struct http_conn *c)
 {
-        if (body_is_chunked(c))
-                http_out_add(&c->out, "\r\n", 2);
         if (http_out_size(&c->out) > c->limits->out_bytes_high)
                 c->was_full = true;
         conn_schedule(c);
@@ -242,11 +247,15 @@ int http_conn_send(struct http_conn *c, const void *data, size_t size)
                 return r;
         if (body_is_chunked(c))
                 chunk_begin(c, size);
-        if (size >= LARGE_BYTES && !c->is_writing)
-                http_out_add_large(&c->out, c->fd, data, size);
-        else
+        struct http_slice tail = { "\r\n", body_is_chunked(c) ? 2 : 0 };
+
+        if (size >= LARGE_BYTES && !c->is_writing) {
+                http_out_add_large(&c->out, c->fd, (struct http_slice) { data, size }, tail);
+        } else {
                 http_out_add(&c->out, data, size);
-        return body_end(c);
+                http_out_add(&c->out, tail.data, tail.size);
+        }
+        return body_sent(c);
 }
 
 int http_conn_send_buffer(struct http_conn *c, struct evbuffer *buffer)
@@ -262,7 +271,9 @@ int http_conn_send_buffer(struct http_conn *c, struct evbuffer *buffer)
         if (body_is_chunked(c))
                 chunk_begin(c, size);
         http_out_add_buffer(&c->out, buffer);
-        return body_end(c);
+        if (body_is_chunked(c))
+                http_out_add(&c->out, "\r\n", 2);
+        return body_sent(c);
 }
 
 /* ---- end -------------------------------------------------------------------------------------- */
