@@ -45,7 +45,7 @@ int config_report_path(const struct config_at *at, char **ret)
         return 0;
 }
 
-static int add(const struct config_at *at, bool is_mistake, const char *format, va_list ap)
+static int _printf_(3, 0) add(const struct config_at *at, bool is_mistake, const char *format, va_list ap)
 {
         struct config_report *report = at->report;
         _cleanup_free_ char *path = NULL;
