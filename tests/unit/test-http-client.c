@@ -294,7 +294,7 @@ static void test_refused_connections(void **state)
 {
         struct side *s = *state;
         uint16_t port;
-        _cleanup_fd_ int bound = bound_socket(&port);
+        _unused_ _cleanup_fd_ int bound = bound_socket(&port);
         char path[128];
 
         memset(path, 'x', sizeof(path) - 1);
@@ -344,7 +344,7 @@ static void test_accepting(void **state)
 
         assert_int_equal(listen(bound, 8), 0);
         assert_int_equal(http_listener_new(s->base, bound, true, on_accept, &door, &door.listener), 0);
-        _cleanup_fd_ int first = http_connect_tcp("127.0.0.1", port);
+        _unused_ _cleanup_fd_ int first = http_connect_tcp("127.0.0.1", port);
 
         side_pump(s);
         assert_int_equal(door.n_accepted, 1);
@@ -352,7 +352,7 @@ static void test_accepting(void **state)
         assert_true(is_on);
 
         http_listener_pause(door.listener);
-        _cleanup_fd_ int second = http_connect_tcp("127.0.0.1", port);
+        _unused_ _cleanup_fd_ int second = http_connect_tcp("127.0.0.1", port);
 
         side_pump(s);
         assert_int_equal(door.n_accepted, 1);
