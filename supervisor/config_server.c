@@ -14,7 +14,7 @@
 #include <json-c/json.h>
 
 const struct config_entry_key config_entry_keys[] = {
-        { "command", "{\"type\": \"string\", \"minLength\": 1}",
+        { "command", "{\"type\": \"string\", \"minLength\": 1, \"not\": {\"pattern\": \"(^|[^$])[$][{]envmux:\"}}",
           "the program: a path, or a name looked up in PATH and then among the servers that come with envmux" },
         { "args", "{\"type\": \"array\", \"items\": {\"type\": \"string\"}}", "its arguments" },
         { "env", "{\"type\": \"object\", \"additionalProperties\": {\"type\": [\"string\", \"number\"]}}",

@@ -3,6 +3,7 @@ noinst_LIBRARIES += libsupervisor.a
 libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 libsupervisor_a_SOURCES = \
 	supervisor/cgroup.c supervisor/cgroup.h \
+	supervisor/check.c supervisor/check.h \
 	supervisor/config.c supervisor/config.h \
 	supervisor/config_command.c supervisor/config_command.h \
 	supervisor/config_duration.c supervisor/config_duration.h \
@@ -10,6 +11,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/config_file.c supervisor/config_file.h \
 	supervisor/config_foreign.c supervisor/config_foreign.h \
 	supervisor/config_hash.c supervisor/config_hash.h \
+	supervisor/config_json_schema.c supervisor/config_json_schema.h \
 	supervisor/config_machine.c supervisor/config_machine.h \
 	supervisor/config_report.c supervisor/config_report.h \
 	supervisor/config_schema.c supervisor/config_schema.h \
