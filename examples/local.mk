@@ -12,7 +12,12 @@ frozen_lake_SOURCES = examples/frozen-lake/main.c
 frozen_lake_LDADD = libfrozenlake.a $(COMMON_LIBS)
 
 exampledir = $(pkgdatadir)/examples
-dist_example_DATA = examples/frozen-lake.json examples/frozen-lake-python.json
+dist_example_DATA = \
+	examples/everything-http.json \
+	examples/everything-stdio.json \
+	examples/filesystem.json \
+	examples/frozen-lake-python.json \
+	examples/frozen-lake.json
 frozenlakedir = $(exampledir)/frozen-lake
 dist_frozenlake_DATA = examples/frozen-lake/requirements.txt
 dist_frozenlake_SCRIPTS = examples/frozen-lake/prepare.sh examples/frozen-lake/server.py

@@ -97,7 +97,7 @@ const struct config_key config_keys[] = {
           .why = "ended sessions of which it is remembered how they ended" },
         { "routers", TOP(routers), COUNT(1, 256, NULL), .default_number = count_cores,
           .default_words = "one per core", .why = "router processes; each is one thread" },
-        { "max_clients", TOP(clients_max), COUNT(1, 1000000, "10000"),
+        { "max_clients", TOP(clients_max), COUNT(1, 1000000, "4096"),
           .why = "open client connections of one router" },
         { "client_idle_timeout", TOP(client_idle_usec), DURATION(USEC_PER_SEC, DAY, "5min"),
           .why = "a client connection without a request for so long is closed" },

@@ -67,7 +67,7 @@ int config_server_check_files(const struct config_at *entry, const struct server
 
         if (r == -ENOMEM)
                 return r;
-        if (r < 0)
+        if (r < 0 && !server->prepare) /* which may be what installs it */
                 config_report_note(&command, "%s is not found%s", server->command,
                                    strchr(server->command, ' ') ? " (arguments belong into \"args\")" : "");
         return check_arguments(entry, server, folder);

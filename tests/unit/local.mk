@@ -74,3 +74,7 @@ tests_unit_test_config_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test-config-mistakes
 tests_unit_test_config_mistakes_SOURCES = tests/unit/test-config-mistakes.c $(CONFIG_FIXTURE)
 tests_unit_test_config_mistakes_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test-config-parts
+tests_unit_test_config_parts_SOURCES = tests/unit/test-config-parts.c $(CONFIG_FIXTURE)
+tests_unit_test_config_parts_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)

@@ -52,7 +52,7 @@ static void a_plain_entry_gets_every_default(void **state)
         assert_int_equal(f.config->queue_max, 1000);
         assert_int_equal(f.config->queue_usec, USEC_PER_MINUTE);
         assert_true(f.config->routers >= 1);
-        assert_int_equal(f.config->clients_max, 10000);
+        assert_int_equal(f.config->clients_max, 4096);
         assert_int_equal(f.config->client_idle_usec, 5 * USEC_PER_MINUTE);
         assert_int_equal(f.config->body_bytes_max, 64 << 20);
         assert_int_equal(f.config->head_bytes_max, 32 << 10);
