@@ -251,6 +251,11 @@ int ipc_channel_fd(const struct ipc_channel *c)
         return c->fd;
 }
 
+size_t ipc_channel_queued_bytes(const struct ipc_channel *c)
+{
+        return c->queue_bytes;
+}
+
 int ipc_send(struct ipc_channel *c, enum ipc_type type, uint32_t cookie, const void *body, size_t body_size,
              const void *blob, size_t blob_size)
 {

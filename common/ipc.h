@@ -238,6 +238,8 @@ DEFINE_CLEANUP(struct ipc_channel, ipc_channel_free)
 void ipc_channel_set_peer(struct ipc_channel *channel, enum ipc_role peer);
 void ipc_channel_set_userdata(struct ipc_channel *channel, void *userdata);
 int ipc_channel_fd(const struct ipc_channel *channel);
+/* Bytes that wait for a slow peer: who sends much asks first. */
+size_t ipc_channel_queued_bytes(const struct ipc_channel *channel);
 
 /* Sends now or queues. body_size must be the table's size for type. -ENOBUFS: the queue is full and
  * on_hangup follows from the loop; -EPIPE: the peer is gone, likewise. */

@@ -1,1 +1,34 @@
-# filled in by its folder
+# envmux-worker: one per session. Everything but main.c is a library, so that tests link what they test.
+noinst_LIBRARIES += libworker.a
+libworker_a_SOURCES = \
+	worker/asked.c worker/asked.h \
+	worker/backlog.c worker/backlog.h \
+	worker/call.c worker/call.h \
+	worker/child.c worker/child.h \
+	worker/client.c worker/client.h \
+	worker/deliver.c \
+	worker/door.c worker/door.h \
+	worker/drain.c worker/drain.h \
+	worker/endpoint_http.c \
+	worker/exchange.c worker/exchange.h \
+	worker/forward.c \
+	worker/handshake.c worker/handshake.h \
+	worker/idle.c worker/idle.h \
+	worker/launch.c worker/launch.h \
+	worker/life.c worker/life.h \
+	worker/link.c worker/link.h \
+	worker/log_feed.c worker/log_feed.h \
+	worker/log_ring.c worker/log_ring.h \
+	worker/placement.c worker/placement.h \
+	worker/post.c \
+	worker/reaper.c worker/reaper.h \
+	worker/spec.c worker/spec.h \
+	worker/stdio_endpoint.h \
+	worker/stdio_endpoint.c \
+	worker/stdio_pipe.c worker/stdio_pipe.h \
+	worker/stream.c worker/stream.h \
+	worker/worker.c worker/worker.h
+
+pkglibexec_PROGRAMS += envmux-worker
+envmux_worker_SOURCES = worker/main.c
+envmux_worker_LDADD = libworker.a $(COMMON_LIBS) $(JSONC_LIBS)

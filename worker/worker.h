@@ -6,20 +6,27 @@
 
 #include "common/http/http.h"
 #include "common/ipc.h"
+#include "common/json_scan.h"
 #include "common/reason.h"
+#include "common/template.h"
+#include "worker/spec.h"
 
 struct worker;
 struct exchange;
 
-/* One HTTP request of a client and its answer. Made by worker/exchange.c, which owns the client's
- * connection; the endpoint answers through it. It lives until it was answered or the client left. */
+/* One HTTP request of a client and its answer. Made by worker/door.c, which owns the client's
+ * connection; the endpoint answers through it (worker/exchange.h). It lives until it was answered or
+ * the client left. */
 struct exchange {
         struct worker *worker;
+        struct connection *connection;    /* door.c's; NULL never */
         struct http_conn *client;
         const struct http_head *head;
         struct http_slice path, query;    /* of head->target, as the backend sees them */
         char transport_id[IPC_KEY_SIZE];  /* Mcp-Session-Id of the request, or the minted one; "" for none */
         bool is_minted;                   /* transport_id is a fresh id the router minted (Envmux-Transport) */
+        bool is_created;                  /* this request started the session (Envmux-Created) */
+        bool is_received;                 /* all of the request is here: on_request_end was called */
         bool is_counted;                  /* counts as in flight: keeps the session from being idle */
         void *endpoint_data;
 };
@@ -27,18 +34,27 @@ struct exchange {
 /* A kind of backend. Each call comes from the loop. */
 struct endpoint_ops {
         const char *name;
-        /* Before the backend is spawned: allocate its address; fill values[] (TEMPLATE_PORT, …). */
+        /* Makes endpoint_data. Without it the worker cannot begin. May be NULL. */
+        int (*init)(struct worker *worker);
+        /* Before the backend is spawned: allocate its address; fill values[] (TEMPLATE_PORT, …). A
+         * failure is a failed start. May be NULL. */
         int (*prepare)(struct worker *worker);
-        /* The child runs; endpoint reports worker_ready() when it answers or listens. */
+        /* The child exists; take its pipes (worker/child.h), what is left goes to the log ring. The
+         * endpoint calls life_ready() when the backend answers or listens. */
         int (*on_spawned)(struct worker *worker);
         /* A request head arrived; body follows through the two calls after it. */
         void (*on_request)(struct worker *worker, struct exchange *exchange);
         void (*on_request_body)(struct worker *worker, struct exchange *exchange, const void *data, size_t size);
         void (*on_request_end)(struct worker *worker, struct exchange *exchange);
         void (*on_client_drained)(struct worker *worker, struct exchange *exchange);
+        /* Fewer bytes wait for slow clients than before (door_stalled_bytes). May be NULL. */
+        void (*on_room)(struct worker *worker);
         /* The client went away before the answer was complete; exchange is freed after it. */
         void (*on_client_gone)(struct worker *worker, struct exchange *exchange);
-        /* Every request in flight is to be answered with failure now, every stream ended. */
+        /* The child exited: take what it still wrote before everything in flight fails. */
+        void (*on_child_exited)(struct worker *worker);
+        /* Every request in flight is to be answered with failure now, every stream ended; requests
+         * that still come get it too. failure outlives the endpoint. */
         void (*fail_all)(struct worker *worker, const struct failure *failure);
         /* First rung of the stop ladder: stdin is closed, or nothing where there is none. */
         void (*close_input)(struct worker *worker);
@@ -46,3 +62,33 @@ struct endpoint_ops {
 };
 
 extern const struct endpoint_ops endpoint_stdio, endpoint_http;
+
+/* Modules hang here in the order in which they are made; each is freed once, at the end of the
+ * process, never from a callback. */
+struct worker {
+        struct event_base *base;
+        struct spec *spec;
+        struct log_ring *logs;
+        struct link *link;
+        struct idle *idle;
+        struct reaper *reaper;
+        struct child *child;
+        struct clients *clients;
+        const struct endpoint_ops *endpoint;
+        void *endpoint_data;
+        struct door *door;
+        struct life *life;
+
+        const char *values[TEMPLATE__MAX]; /* borrowed from spec, or set by the endpoint's prepare */
+        uint64_t requests;                 /* answered */
+        uint64_t bytes_in, bytes_out;      /* bodies, from and to clients */
+        struct event *sigterm;
+};
+
+/* Makes every module and starts the backend's life. Takes the three fds. */
+int worker_new(struct spec *spec_consume, int listen_fd_consume, int cgroup_fd_consume, struct worker **ret);
+struct worker *worker_free(struct worker *worker);
+DEFINE_CLEANUP(struct worker, worker_free)
+
+/* Runs until the session has ended; the exit status of the process. */
+int worker_run(struct worker *worker);

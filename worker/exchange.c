@@ -1,0 +1,94 @@
+#include "worker/exchange.h"
+
+#include "worker/door.h"
+#include "worker/idle.h"
+
+#include <stdio.h>
+
+#define RETRY_AFTER_SEC 1
+
+static void finish(struct exchange *exchange)
+{
+        exchange->worker->requests++;
+        door_exchange_free(exchange);
+}
+
+void exchange_respond(struct exchange *exchange, unsigned status, const char *content_type,
+                      const struct exchange_header *headers, const void *data, size_t size)
+{
+        struct http_conn *client = exchange->client;
+
+        (void) http_conn_start_response(client, status);
+        for (; headers && headers->name; headers++)
+                (void) http_conn_add_header(client, headers->name, headers->value);
+        if (content_type) {
+                (void) http_conn_add_header(client, "Content-Type", content_type);
+                (void) http_conn_begin_body(client, HTTP_FRAMING_LENGTH, size);
+                exchange_send(exchange, data, size);
+        } else {
+                (void) http_conn_begin_body(client, HTTP_FRAMING_NONE, 0);
+        }
+        exchange_end(exchange);
+}
+
+void exchange_fail(struct exchange *exchange, const struct failure *failure, const char *id_token, size_t id_size)
+{
+        unsigned status = reason_http_status(failure->reason);
+        _cleanup_free_ char *body = NULL;
+        char retry_after[16];
+        struct exchange_header headers[2] = { 0 };
+        size_t size;
+
+        if (status == 503 && id_token) {
+                status = 200;
+        } else if (status == 503) {
+                snprintf(retry_after, sizeof(retry_after), "%u",
+                         failure->retry_after_sec > 0 ? failure->retry_after_sec : RETRY_AFTER_SEC);
+                headers[0] = (struct exchange_header) { "Retry-After", retry_after };
+        } else if (status == 405) {
+                headers[0] = (struct exchange_header) { "Allow", "GET, POST, DELETE" };
+        }
+        if (failure_to_jsonrpc(failure, id_token, id_size, &body, &size) < 0)
+                exchange_respond(exchange, status == 200 ? 503 : status, NULL, headers, NULL, 0);
+        else
+                exchange_respond(exchange, status, "application/json", headers, body, size);
+}
+
+void exchange_refuse(struct exchange *exchange, enum reason reason, const char *detail, const char *id_token,
+                     size_t id_size)
+{
+        struct failure failure = { .reason = reason, .detail = detail };
+
+        exchange_fail(exchange, &failure, id_token, id_size);
+}
+
+void exchange_send(struct exchange *exchange, const void *data, size_t size)
+{
+        exchange->worker->bytes_out += size;
+        (void) http_conn_send(exchange->client, data, size);
+}
+
+void exchange_end(struct exchange *exchange)
+{
+        struct http_conn *client = exchange->client;
+
+        /* The engine may read the next request at once: the connection must be free for it by then. */
+        finish(exchange);
+        (void) http_conn_end(client);
+}
+
+void exchange_abort(struct exchange *exchange)
+{
+        struct http_conn *client = exchange->client;
+
+        finish(exchange);
+        http_conn_abort(client);
+}
+
+void exchange_uncount(struct exchange *exchange)
+{
+        if (!exchange->is_counted)
+                return;
+        exchange->is_counted = false;
+        idle_release(exchange->worker->idle);
+}

@@ -1,0 +1,33 @@
+/* Answering one HTTP request of a client. Whatever ends the answer frees the exchange. */
+#pragma once
+
+#include "worker/worker.h"
+
+/* One further header of an answer; a list of them ends with a NULL name. */
+struct exchange_header {
+        const char *name, *value;
+};
+
+/* A whole answer. content_type NULL: no body (data and size are ignored). headers may be NULL.
+ * Frees the exchange. */
+void exchange_respond(struct exchange *exchange, unsigned status, const char *content_type,
+                      const struct exchange_header *headers, const void *data, size_t size);
+
+/* Our own error as a JSON-RPC error body. id_token NULL: the request's id is not known, or it has
+ * none. A request (id known) whose reason says 503 gets 200; anything else keeps the reason's status,
+ * with Retry-After beside 503 and Allow beside 405. Frees the exchange. */
+void exchange_fail(struct exchange *exchange, const struct failure *failure, const char *id_token, size_t id_size);
+
+/* exchange_fail by reason alone; detail may be NULL. */
+void exchange_refuse(struct exchange *exchange, enum reason reason, const char *detail, const char *id_token,
+                     size_t id_size);
+
+/* Streaming: after http_conn_start_response and http_conn_begin_body on exchange->client. Counts. */
+void exchange_send(struct exchange *exchange, const void *data, size_t size);
+/* Ends the message properly. Frees the exchange. */
+void exchange_end(struct exchange *exchange);
+/* The answer cannot be completed honestly: the connection ends after what was queued. Frees. */
+void exchange_abort(struct exchange *exchange);
+
+/* This exchange no longer keeps the session from being idle (an open event stream). */
+void exchange_uncount(struct exchange *exchange);

@@ -1,0 +1,129 @@
+#include "worker/stdio_endpoint.h"
+
+#include <stdio.h>
+
+size_t forward_pending_bytes(const struct stdio *stdio)
+{
+        return stdio->body_bytes + (stdio->pipe ? stdio_pipe_queued_bytes(stdio->pipe) : 0);
+}
+
+static int backend_write(struct stdio *stdio, const char *text, size_t size)
+{
+        return stdio->pipe ? stdio_pipe_write(stdio->pipe, text, size) : -EPIPE;
+}
+
+/* Writes whole with one token exchanged. */
+static int write_replaced(struct stdio *stdio, struct json_slice whole, struct json_slice old, const struct token *by)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r = jsonrpc_replace(whole, old, by->data, by->size, &text, &size);
+
+        return r < 0 ? r : backend_write(stdio, text, size);
+}
+
+static struct json_slice progress_token(const struct jsonrpc_message *message)
+{
+        struct json_slice token;
+
+        if (json_get_path(message->params, &token, "_meta", "progressToken", NULL) < 0)
+                return (struct json_slice) { 0 };
+        return token;
+}
+
+/* The request under its names on the wire: its own bytes, unless another client could use the same ones. */
+static int request_write(struct stdio *stdio, const struct jsonrpc_message *message, const struct call *call)
+{
+        bool id_is_own = token_equal(&call->id, &call->wire_id);
+        bool progress_is_own = token_equal(&call->progress, &call->wire_progress);
+        _cleanup_free_ char *text = NULL;
+        struct jsonrpc_message changed;
+        size_t size;
+
+        if (id_is_own && progress_is_own)
+                return backend_write(stdio, message->whole.data, message->whole.size);
+        if (progress_is_own)
+                return write_replaced(stdio, message->whole, message->id, &call->wire_id);
+        int r = jsonrpc_replace(message->whole, progress_token(message), call->wire_progress.data,
+                                call->wire_progress.size, &text, &size);
+
+        if (r >= 0)
+                r = jsonrpc_parse(text, size, &changed);
+        return r < 0 ? r : write_replaced(stdio, changed.whole, changed.id, &call->wire_id);
+}
+
+int forward_request(struct stdio *stdio, struct client *client, struct stream *stream,
+                    const struct jsonrpc_message *message, struct call **ret, enum reason *ret_reason)
+{
+        bool verbatim = clients_count(stdio->worker->clients) <= 1;
+        usec_t deadline = usec_add(now_usec(), stdio->worker->spec->request_usec);
+        struct call *call;
+
+        if (calls_by_client_id(stdio->calls, client, message->id)) {
+                *ret_reason = REASON_duplicate_id;
+                return -EEXIST;
+        }
+        int r = calls_add(stdio->calls, message->id, progress_token(message), verbatim, deadline, &call);
+
+        if (r < 0) {
+                *ret_reason = r == -ENOBUFS ? REASON_overloaded : REASON_internal;
+                return r;
+        }
+        r = request_write(stdio, message, call);
+        if (r < 0) {
+                calls_remove(stdio->calls, call);
+                *ret_reason = r == -EPIPE ? REASON_backend_exited : REASON_internal;
+                return r;
+        }
+        call->client = client;
+        call->stream = stream;
+        *ret = call;
+        return 0;
+}
+
+/* The client gave a request up. Its own name for it may be another client's on the wire. */
+static void cancelled_by_client(struct stdio *stdio, struct client *client, const struct jsonrpc_message *message)
+{
+        struct json_slice id;
+
+        if (json_get(message->params, "requestId", &id) < 0)
+                return;
+        struct call *call = calls_by_client_id(stdio->calls, client, id);
+
+        if (!call || call->is_initialize)
+                return;
+        (void) write_replaced(stdio, message->whole, id, &call->wire_id);
+        /* The backend need not answer it any more (MCP, "Cancellation"), and the client does not listen. */
+        stream_forgo(call->stream);
+        stdio_call_remove(stdio, call);
+}
+
+void forward_notification(struct stdio *stdio, struct client *client, const struct jsonrpc_message *message)
+{
+        if (jsonrpc_method_is(message, "notifications/cancelled"))
+                cancelled_by_client(stdio, client, message);
+        else if (!handshake_swallows(&stdio->handshake, message))
+                (void) backend_write(stdio, message->whole.data, message->whole.size);
+}
+
+void forward_response(struct stdio *stdio, const struct jsonrpc_message *message)
+{
+        asked_remove(stdio->asked, message->id);
+        (void) backend_write(stdio, message->whole.data, message->whole.size);
+}
+
+void forward_cancelled(struct stdio *stdio, const struct call *call, const char *why)
+{
+        _cleanup_free_ char *text = NULL;
+
+        if (call->is_initialize)
+                return;
+        int n = asprintf(&text, "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\","
+                         "\"params\":{\"requestId\":%.*s,\"reason\":\"%s\"}}",
+                         (int) call->wire_id.size, call->wire_id.data, why);
+
+        if (n < 0)
+                text = NULL;
+        else
+                (void) backend_write(stdio, text, (size_t) n);
+}

@@ -1,0 +1,275 @@
+#include "worker/stdio_endpoint.h"
+
+#include "worker/exchange.h"
+#include "worker/idle.h"
+#include "worker/link.h"
+
+#define BODY_FIRST_BYTES (16u * 1024)
+#define BATCH_MAX 100u
+#define BATCH_UNTIL "2025-06-18" /* revisions from this one on have no batches */
+
+/* A body on its way in. */
+struct post {
+        char *text;
+        size_t size, allocated;
+};
+
+/* Revisions whose messages this endpoint carries. */
+static const char *const versions[] = { "2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25" };
+
+/* ---- head and body ---- */
+
+static bool is_json(const struct http_head *head)
+{
+        struct http_slice type;
+
+        if (http_head_get(head, "Content-Type", &type) < 0)
+                return false;
+        const char *semicolon = memchr(type.data, ';', type.size);
+
+        if (semicolon)
+                type.size = (size_t) (semicolon - type.data);
+        while (type.size > 0 && (type.data[type.size - 1] == ' ' || type.data[type.size - 1] == '\t'))
+                type.size--;
+        return http_slice_is_nocase(type, "application/json");
+}
+
+int post_begin(_unused_ struct stdio *stdio, struct exchange *exchange)
+{
+        const struct http_head *head = exchange->head;
+
+        if (!http_head_lists(head, "Accept", "application/json") || !http_head_lists(head, "Accept", "text/event-stream")) {
+                exchange_refuse(exchange, REASON_not_acceptable, "application/json and text/event-stream", NULL, 0);
+                return -EINVAL;
+        }
+        if (!is_json(head)) {
+                exchange_refuse(exchange, REASON_unsupported_type, NULL, NULL, 0);
+                return -EINVAL;
+        }
+        exchange->endpoint_data = calloc(1, sizeof(struct post));
+        if (!exchange->endpoint_data) {
+                exchange_refuse(exchange, REASON_internal, NULL, NULL, 0);
+                return -ENOMEM;
+        }
+        return 0;
+}
+
+void post_free(struct stdio *stdio, struct post *post)
+{
+        stdio->body_bytes -= post->size;
+        free(post->text);
+        free(post);
+}
+
+static int post_append(struct stdio *stdio, struct post *post, const void *data, size_t size)
+{
+        if (post->size + size > post->allocated) {
+                size_t allocated = MAX_OF(post->allocated * 2, MAX_OF(post->size + size, (size_t) BODY_FIRST_BYTES));
+                char *bigger = realloc(post->text, allocated);
+
+                if (!bigger)
+                        return -ENOMEM;
+                post->text = bigger;
+                post->allocated = allocated;
+        }
+        memcpy(post->text + post->size, data, size);
+        post->size += size;
+        stdio->body_bytes += size;
+        return 0;
+}
+
+/* One message always fits; a further one only within the budget. */
+static bool has_room(const struct stdio *stdio, const struct post *post, size_t size)
+{
+        size_t pending = forward_pending_bytes(stdio);
+
+        return pending == post->size || pending + size <= stdio->half_bytes_max;
+}
+
+void post_body(struct stdio *stdio, struct exchange *exchange, const void *data, size_t size)
+{
+        struct post *post = exchange->endpoint_data;
+        enum reason reason = REASON_overloaded;
+
+        if (has_room(stdio, post, size)) {
+                if (post_append(stdio, post, data, size) >= 0)
+                        return;
+                reason = REASON_internal;
+        }
+        post_free(stdio, post);
+        exchange->endpoint_data = NULL;
+        exchange_refuse(exchange, reason, NULL, NULL, 0);
+}
+
+/* ---- messages ---- */
+
+/* The negotiated revision is always right; another one that exists is let pass, as the SDKs do. */
+static bool version_is_fine(const struct stdio *stdio, const struct exchange *exchange)
+{
+        struct http_slice value;
+        int r = http_head_get(exchange->head, "MCP-Protocol-Version", &value);
+
+        if (r == -ENOENT)
+                return true;
+        if (r < 0)
+                return false;
+        if (stdio->handshake.version[0] && http_slice_is(value, stdio->handshake.version))
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(versions); i++)
+                if (http_slice_is(value, versions[i]))
+                        return true;
+        return false;
+}
+
+static void accepted(struct exchange *exchange)
+{
+        exchange_respond(exchange, 202, NULL, NULL, NULL, 0);
+}
+
+static void take_request(struct stdio *stdio, struct exchange *exchange, struct client *client,
+                         const struct jsonrpc_message *message)
+{
+        struct stream *stream;
+        struct call *call;
+        enum reason reason;
+
+        if (stream_new(exchange, STREAM_SINGLE, stdio->stream_bytes_max, &stdio_stream_ops, stdio, &stream) < 0)
+                return exchange_refuse(exchange, REASON_internal, NULL, message->id.data, message->id.size);
+        exchange->endpoint_data = stream;
+        stream->client = client;
+        stream->n_calls = 1;
+        if (forward_request(stdio, client, stream, message, &call, &reason) < 0) {
+                struct failure failure = { .reason = reason };
+
+                stream_fail(stream, &failure, message->id);
+                return;
+        }
+        deliver_backlog(client, stream);
+}
+
+static void take_notification(struct stdio *stdio, struct exchange *exchange, struct client *client,
+                              const struct jsonrpc_message *message)
+{
+        forward_notification(stdio, client, message);
+        accepted(exchange);
+}
+
+static void take_response(struct stdio *stdio, struct exchange *exchange, _unused_ struct client *client,
+                          const struct jsonrpc_message *message)
+{
+        forward_response(stdio, message);
+        accepted(exchange);
+}
+
+/* Counts the requests of a batch. -EINVAL: an element may not stand in one. */
+static int batch_check(const struct jsonrpc_message *batch, unsigned *ret_requests)
+{
+        struct json_slice element;
+        unsigned n = 0, requests = 0;
+
+        for (size_t cursor = 0; json_next(batch->whole, &cursor, NULL, &element) > 0; n++) {
+                struct jsonrpc_message message;
+
+                if (n == BATCH_MAX || jsonrpc_parse_value(element, &message) < 0)
+                        return -EINVAL;
+                if (message.kind == JSONRPC_REQUEST && jsonrpc_method_is(&message, "initialize"))
+                        return -EINVAL;
+                if (message.kind == JSONRPC_REQUEST)
+                        requests++;
+        }
+        *ret_requests = requests;
+        return 0;
+}
+
+/* One element; stream is NULL in a batch without requests. True while the stream is there. */
+static bool batch_element(struct stdio *stdio, struct client *client, struct stream *stream,
+                          const struct jsonrpc_message *message)
+{
+        struct call *call;
+        enum reason reason;
+
+        if (message->kind == JSONRPC_NOTIFICATION) {
+                forward_notification(stdio, client, message);
+        } else if (message->kind == JSONRPC_RESPONSE) {
+                forward_response(stdio, message);
+        } else if (forward_request(stdio, client, stream, message, &call, &reason) < 0) {
+                struct failure failure = { .reason = reason };
+                bool is_last = stream->n_calls == 1;
+
+                stream_fail(stream, &failure, message->id);
+                return !is_last;
+        }
+        return true;
+}
+
+static void take_batch(struct stdio *stdio, struct exchange *exchange, struct client *client,
+                       const struct jsonrpc_message *batch)
+{
+        struct stream *stream = NULL;
+        struct json_slice element;
+        unsigned requests;
+
+        if (stdio->handshake.version[0] && strcmp(stdio->handshake.version, BATCH_UNTIL) >= 0)
+                return exchange_refuse(exchange, REASON_bad_request, "this revision has no batches", NULL, 0);
+        if (batch_check(batch, &requests) < 0)
+                return exchange_refuse(exchange, REASON_bad_request, "the batch holds something that may not stand in one",
+                                       NULL, 0);
+        if (requests > 0) {
+                if (stream_new(exchange, STREAM_BATCH, stdio->stream_bytes_max, &stdio_stream_ops, stdio, &stream) < 0)
+                        return exchange_refuse(exchange, REASON_internal, NULL, NULL, 0);
+                exchange->endpoint_data = stream;
+                stream->client = client;
+                stream->n_calls = requests;
+        }
+        for (size_t cursor = 0; json_next(batch->whole, &cursor, NULL, &element) > 0;) {
+                struct jsonrpc_message message;
+
+                if (jsonrpc_parse_value(element, &message) >= 0 && !batch_element(stdio, client, stream, &message))
+                        break;
+        }
+        if (requests == 0)
+                accepted(exchange);
+}
+
+static void (*const takers[])(struct stdio *stdio, struct exchange *exchange, struct client *client,
+                              const struct jsonrpc_message *message) = {
+        [JSONRPC_REQUEST] = take_request,
+        [JSONRPC_NOTIFICATION] = take_notification,
+        [JSONRPC_RESPONSE] = take_response,
+        [JSONRPC_BATCH] = take_batch,
+};
+
+static void take(struct stdio *stdio, struct exchange *exchange, const struct jsonrpc_message *message)
+{
+        struct json_slice id = message->kind == JSONRPC_REQUEST ? message->id : (struct json_slice) { 0 };
+        struct client *client;
+        enum reason reason;
+
+        if (stdio->failure)
+                return exchange_fail(exchange, stdio->failure, id.data, id.size);
+        if (message->kind == JSONRPC_REQUEST && jsonrpc_method_is(message, "initialize"))
+                return handshake_request(stdio, exchange, message);
+        if (!version_is_fine(stdio, exchange))
+                return exchange_refuse(exchange, REASON_unsupported_version, NULL, id.data, id.size);
+        if (stdio_client_of(stdio, exchange, &client, &reason) < 0)
+                return exchange_refuse(exchange, reason, NULL, id.data, id.size);
+        takers[message->kind](stdio, exchange, client, message);
+}
+
+void post_end(struct stdio *stdio, struct exchange *exchange)
+{
+        struct post *post = TAKE_PTR(exchange->endpoint_data);
+        struct jsonrpc_message message;
+        int r = jsonrpc_parse(post->text, post->size, &message);
+
+        if (r < 0) {
+                exchange_refuse(exchange, r == -EPROTO ? REASON_bad_request : REASON_parse_error,
+                                r == -EPROTO ? "the body is not a JSON-RPC message" : NULL, NULL, 0);
+        } else {
+                /* The backend reads lines; the text keeps its size, so that the slices stay right. */
+                json_blank_newlines(post->text, post->size);
+                take(stdio, exchange, &message);
+        }
+        link_status_changed(stdio->worker->link);
+        post_free(stdio, post);
+}

@@ -1,0 +1,364 @@
+#include "worker/stdio_endpoint.h"
+
+#include "common/http/target.h"
+#include "common/log.h"
+#include "worker/child.h"
+#include "worker/door.h"
+#include "worker/exchange.h"
+#include "worker/idle.h"
+#include "worker/life.h"
+#include "worker/link.h"
+#include "worker/log_ring.h"
+
+#define STREAM_SHARE 4 /* one client may leave this part of the session's budget unread */
+#define BROKEN_USEC USEC_PER_SEC /* the exit of a backend follows the end of its output at once, or never */
+
+/* ---- clients and calls ---- */
+
+static void on_alias_end(enum key_kind kind, const char *key, void *userdata)
+{
+        link_alias(userdata, kind, key, true);
+}
+
+void stdio_call_remove(struct stdio *stdio, struct call *call)
+{
+        bool is_held = call->is_held;
+
+        calls_remove(stdio->calls, call);
+        if (is_held)
+                idle_release(stdio->worker->idle);
+}
+
+static void calls_fail(struct stdio *stdio, const struct client *client, const struct failure *failure, bool is_told)
+{
+        for (struct call *call = calls_next(stdio->calls, NULL), *next; call; call = next) {
+                next = calls_next(stdio->calls, call);
+                if (client && call->client != client)
+                        continue;
+                if (is_told)
+                        forward_cancelled(stdio, call, reason_text(failure->reason));
+                if (call->is_initialize)
+                        handshake_given_up(stdio, call);
+                if (call->stream)
+                        stream_fail(call->stream, failure, token_slice(&call->id));
+                stdio_call_remove(stdio, call);
+        }
+}
+
+void stdio_client_leave(struct stdio *stdio, struct client *client, const struct failure *failure)
+{
+        struct worker *worker = stdio->worker;
+
+        calls_fail(stdio, client, failure, true);
+        if (client->get_stream)
+                stream_end(TAKE_PTR(client->get_stream));
+        asked_forget_client(stdio->asked, client);
+        clients_alias_of(worker->clients, client, true, on_alias_end, worker->link);
+        clients_detach(worker->clients, client);
+        client_free(client);
+        link_status_changed(worker->link);
+}
+
+int stdio_client_of(const struct stdio *stdio, const struct exchange *exchange, struct client **ret, enum reason *ret_reason)
+{
+        const struct clients *clients = stdio->worker->clients;
+        bool is_named = exchange->transport_id[0] && !exchange->is_minted;
+        struct client *client = is_named ? clients_find(clients, exchange->transport_id) : clients_sole(clients);
+
+        if (!client) {
+                *ret_reason = is_named ? REASON_unknown_session : REASON_session_required;
+                return -ENOENT;
+        }
+        *ret = client;
+        return 0;
+}
+
+/* A client that leaves does not cancel in these revisions: the call goes on, and keeps the session
+ * busy until it is answered. */
+static void on_stream_lost(struct stream *stream, void *userdata)
+{
+        struct stdio *stdio = userdata;
+
+        if (stream->kind == STREAM_GET) {
+                stream->client->get_stream = NULL;
+                return;
+        }
+        if (handshake_forget_stream(&stdio->handshake, stream))
+                return;
+        for (struct call *call = calls_next(stdio->calls, NULL); call; call = calls_next(stdio->calls, call)) {
+                if (call->stream != stream)
+                        continue;
+                call->stream = NULL;
+                call->is_held = true;
+                idle_hold(stdio->worker->idle);
+        }
+}
+
+const struct stream_ops stdio_stream_ops = { .on_lost = on_stream_lost };
+
+static void on_deadline(struct call *call, void *userdata)
+{
+        struct stdio *stdio = userdata;
+        struct failure failure = { .reason = REASON_deadline };
+
+        if (call->is_initialize)
+                handshake_given_up(stdio, call);
+        else
+                forward_cancelled(stdio, call, reason_text(REASON_deadline));
+        if (call->stream)
+                stream_fail(call->stream, &failure, token_slice(&call->id));
+        stdio_call_remove(stdio, call);
+}
+
+/* ---- the backend's output ---- */
+
+static void on_line(char *line, size_t size, void *userdata)
+{
+        deliver_line(userdata, line, size);
+}
+
+/* Whose answer it was is unknown, unless only one request can have been meant. */
+static void on_long_line(uint64_t size, void *userdata)
+{
+        struct stdio *stdio = userdata;
+        struct failure failure = { .reason = REASON_backend_protocol, .detail = "a line longer than message_bytes_max" };
+
+        log_ring_addf(stdio->worker->logs, LOG_STDOUT, "[a line of %llu bytes was dropped]", (unsigned long long) size);
+        if (calls_count(stdio->calls) == 1)
+                calls_fail(stdio, NULL, &failure, false);
+}
+
+static void on_broken(void *userdata)
+{
+        struct stdio *stdio = userdata;
+        struct timeval wait = usec_to_timeval(BROKEN_USEC);
+
+        event_add(stdio->broken, &wait);
+}
+
+static void on_broken_timer(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
+{
+        struct stdio *stdio = userdata;
+        bool is_starting = life_is_starting(stdio->worker->life);
+
+        life_end(stdio->worker->life, is_starting ? GONE_START_FAILED : GONE_BACKEND_EXITED,
+                 is_starting ? REASON_start_failed : REASON_backend_exited, "it closed its standard output or input");
+}
+
+static const struct stdio_pipe_ops pipe_ops = {
+        .on_line = on_line,
+        .on_long_line = on_long_line,
+        .on_broken = on_broken,
+};
+
+/* ---- requests ---- */
+
+static int get_begin(struct stdio *stdio, struct exchange *exchange)
+{
+        if (!http_head_lists(exchange->head, "Accept", "text/event-stream")) {
+                exchange_refuse(exchange, REASON_not_acceptable, "text/event-stream", NULL, 0);
+                return -EINVAL;
+        }
+        return 0;
+}
+
+static void get_end(struct stdio *stdio, struct exchange *exchange)
+{
+        struct client *client;
+        enum reason reason;
+
+        if (stdio->failure)
+                return exchange_fail(exchange, stdio->failure, NULL, 0);
+        if (stdio_client_of(stdio, exchange, &client, &reason) < 0)
+                return exchange_refuse(exchange, reason, NULL, NULL, 0);
+        if (client->get_stream)
+                return exchange_refuse(exchange, REASON_stream_conflict, NULL, NULL, 0);
+        struct stream *stream;
+
+        if (stream_new(exchange, STREAM_GET, stdio->stream_bytes_max, &stdio_stream_ops, stdio, &stream) < 0)
+                return exchange_refuse(exchange, REASON_internal, NULL, NULL, 0);
+        exchange->endpoint_data = stream;
+        exchange_uncount(exchange);
+        stream->client = client;
+        client->get_stream = stream;
+        deliver_backlog(client, stream);
+}
+
+/* Clients send any Accept with a DELETE: nothing is checked but the session. */
+static int delete_begin(_unused_ struct stdio *stdio, _unused_ struct exchange *exchange)
+{
+        return 0;
+}
+
+static void delete_end(struct stdio *stdio, struct exchange *exchange)
+{
+        struct worker *worker = stdio->worker;
+        struct failure failure = { .reason = REASON_session_ended, .detail = "its client deleted it" };
+        struct client *client;
+
+        if (stdio->failure)
+                return exchange_fail(exchange, stdio->failure, NULL, 0);
+        if (!exchange->transport_id[0])
+                return exchange_refuse(exchange, REASON_session_required, NULL, NULL, 0);
+        client = clients_find(worker->clients, exchange->transport_id);
+        if (!client)
+                return exchange_refuse(exchange, REASON_unknown_session, NULL, NULL, 0);
+        stdio_client_leave(stdio, client, &failure);
+        bool is_last = clients_count(worker->clients) == 0;
+
+        exchange_respond(exchange, 200, NULL, NULL, NULL, 0);
+        if (is_last)
+                life_end(worker->life, GONE_DELETED, REASON_session_ended, failure.detail);
+}
+
+static const struct method {
+        enum http_method method;
+        int (*begin)(struct stdio *stdio, struct exchange *exchange);
+        void (*end)(struct stdio *stdio, struct exchange *exchange);
+} methods[] = {
+        { HTTP_POST, post_begin, post_end },
+        { HTTP_GET, get_begin, get_end },
+        { HTTP_DELETE, delete_begin, delete_end },
+};
+
+static const struct method *method_find(const struct exchange *exchange)
+{
+        for (size_t i = 0; i < ELEMENTSOF(methods); i++)
+                if (methods[i].method == exchange->head->method)
+                        return &methods[i];
+        return NULL;
+}
+
+static void on_request(struct worker *worker, struct exchange *exchange)
+{
+        const struct method *method = method_find(exchange);
+
+        if (!http_slice_is(exchange->path, "/mcp") && !http_slice_is(exchange->path, "/mcp/"))
+                exchange_refuse(exchange, REASON_unknown_path, NULL, NULL, 0);
+        else if (!method)
+                exchange_refuse(exchange, REASON_method_not_allowed, NULL, NULL, 0);
+        else
+                (void) method->begin(worker->endpoint_data, exchange);
+}
+
+static void on_request_body(struct worker *worker, struct exchange *exchange, const void *data, size_t size)
+{
+        if (exchange->endpoint_data)
+                post_body(worker->endpoint_data, exchange, data, size);
+}
+
+static void on_request_end(struct worker *worker, struct exchange *exchange)
+{
+        method_find(exchange)->end(worker->endpoint_data, exchange);
+}
+
+static void on_client_drained(_unused_ struct worker *worker, _unused_ struct exchange *exchange)
+{
+}
+
+static void on_room(struct worker *worker)
+{
+        deliver_throttle(worker->endpoint_data);
+}
+
+static void on_client_gone(struct worker *worker, struct exchange *exchange)
+{
+        if (!exchange->endpoint_data)
+                return;
+        if (exchange->is_received)
+                stream_lost(exchange->endpoint_data);
+        else
+                post_free(worker->endpoint_data, exchange->endpoint_data);
+}
+
+/* ---- life ---- */
+
+static int init(struct worker *worker)
+{
+        struct stdio *stdio = calloc(1, sizeof(*stdio));
+
+        if (!stdio)
+                return -ENOMEM;
+        stdio->worker = worker;
+        handshake_init(&stdio->handshake);
+        backlog_init(&stdio->unattached);
+        stdio->half_bytes_max = worker->spec->buffer_bytes_max / 2;
+        stdio->stream_bytes_max = worker->spec->buffer_bytes_max / STREAM_SHARE;
+        worker->endpoint_data = stdio; /* freed by done(), complete or not */
+        stdio->broken = evtimer_new(worker->base, on_broken_timer, stdio);
+        int r = calls_new(worker->base, on_deadline, stdio, &stdio->calls);
+
+        if (r >= 0)
+                r = asked_new(&stdio->asked);
+        return r >= 0 && !stdio->broken ? -ENOMEM : r;
+}
+
+static int on_spawned(struct worker *worker)
+{
+        struct stdio *stdio = worker->endpoint_data;
+
+        return stdio_pipe_new(worker->base, child_take_stdin(worker->child), child_take_stdout(worker->child),
+                              worker->spec->message_bytes_max, &pipe_ops, stdio, &stdio->pipe);
+}
+
+static void on_child_exited(struct worker *worker)
+{
+        struct stdio *stdio = worker->endpoint_data;
+
+        event_del(stdio->broken);
+        if (stdio->pipe)
+                stdio_pipe_drain(stdio->pipe);
+}
+
+static void fail_all(struct worker *worker, const struct failure *failure)
+{
+        struct stdio *stdio = worker->endpoint_data;
+
+        stdio->failure = failure;
+        calls_fail(stdio, NULL, failure, false);
+        handshake_fail_all(stdio, failure);
+        for (struct client *client = clients_next(worker->clients, NULL); client;
+             client = clients_next(worker->clients, client))
+                if (client->get_stream)
+                        stream_end(TAKE_PTR(client->get_stream));
+}
+
+static void close_input(struct worker *worker)
+{
+        struct stdio *stdio = worker->endpoint_data;
+
+        if (stdio->pipe)
+                stdio_pipe_close_input(stdio->pipe);
+}
+
+static void done(struct worker *worker)
+{
+        struct stdio *stdio = worker->endpoint_data;
+
+        if (!stdio)
+                return;
+        stdio_pipe_free(stdio->pipe);
+        calls_free(stdio->calls);
+        asked_free(stdio->asked);
+        handshake_done(&stdio->handshake);
+        backlog_done(&stdio->unattached);
+        if (stdio->broken)
+                event_free(stdio->broken);
+        free(stdio);
+}
+
+const struct endpoint_ops endpoint_stdio = {
+        .name = "stdio",
+        .init = init,
+        .on_spawned = on_spawned,
+        .on_request = on_request,
+        .on_request_body = on_request_body,
+        .on_request_end = on_request_end,
+        .on_client_drained = on_client_drained,
+        .on_room = on_room,
+        .on_client_gone = on_client_gone,
+        .on_child_exited = on_child_exited,
+        .fail_all = fail_all,
+        .close_input = close_input,
+        .done = done,
+};

@@ -1,0 +1,83 @@
+/* The endpoint for backends that speak MCP over standard input and output: the worker is their
+ * Streamable HTTP server (MCP 2025-03-26, 2025-06-18, 2025-11-25). Shared by its files:
+ *
+ *   stdio_endpoint.c  the endpoint's calls: life, and one row per HTTP method
+ *   post.c            POST: checks, body, what kind of message it is
+ *   handshake.c       initialize: the first is forwarded, later ones are answered from its result
+ *   forward.c         messages to the backend, ids swapped where clients share them
+ *   deliver.c         messages of the backend to the stream that placement.c names
+ */
+#pragma once
+
+#include "common/jsonrpc.h"
+#include "worker/asked.h"
+#include "worker/backlog.h"
+#include "worker/call.h"
+#include "worker/client.h"
+#include "worker/handshake.h"
+#include "worker/placement.h"
+#include "worker/stdio_pipe.h"
+#include "worker/stream.h"
+
+struct stdio {
+        struct worker *worker;
+        struct stdio_pipe *pipe;        /* NULL until the backend was spawned */
+        struct calls *calls;
+        struct asked_list *asked;
+        struct handshake handshake;
+        struct backlog unattached;      /* what the backend said before any client was attached */
+        const struct failure *failure;  /* set once the session has ended: the answer to everything */
+        size_t body_bytes;              /* of request bodies that are being received */
+        size_t stream_bytes_max;        /* what one slow client may leave unread */
+        size_t half_bytes_max;          /* the session's byte budget, for each direction */
+        struct event *broken;           /* the backend closed its output and has not exited yet */
+};
+
+extern const struct stream_ops stdio_stream_ops; /* userdata: struct stdio */
+
+/* The attached client an exchange speaks for: by its Mcp-Session-Id, or without one the only one
+ * attached. 0, or the reason for which there is none. */
+int stdio_client_of(const struct stdio *stdio, const struct exchange *exchange, struct client **ret, enum reason *ret_reason);
+
+/* A client leaves: whoever still waits hears failure, the backend hears which requests nobody waits
+ * for, its keys end. Frees it. */
+void stdio_client_leave(struct stdio *stdio, struct client *client, const struct failure *failure);
+
+/* Takes a call out and releases what it holds. Its stream is not touched. */
+void stdio_call_remove(struct stdio *stdio, struct call *call);
+
+/* ---- post.c ---- */
+
+struct post;
+
+/* Checks the head; 0 when a body may come (exchange->endpoint_data is then the post's), negative when
+ * the exchange was answered. */
+int post_begin(struct stdio *stdio, struct exchange *exchange);
+void post_body(struct stdio *stdio, struct exchange *exchange, const void *data, size_t size);
+void post_end(struct stdio *stdio, struct exchange *exchange);
+void post_free(struct stdio *stdio, struct post *post);
+
+/* ---- forward.c ---- */
+
+/* A client's request: 0 and *ret in the calls table, its stream set; else the reason it was not sent. */
+int forward_request(struct stdio *stdio, struct client *client, struct stream *stream,
+                    const struct jsonrpc_message *message, struct call **ret, enum reason *ret_reason);
+void forward_notification(struct stdio *stdio, struct client *client, const struct jsonrpc_message *message);
+void forward_response(struct stdio *stdio, const struct jsonrpc_message *message);
+
+/* Tells the backend that nobody waits for call any more; never for initialize. */
+void forward_cancelled(struct stdio *stdio, const struct call *call, const char *why);
+
+/* Bytes on their way to the backend: bodies being received and lines it has not read. */
+size_t forward_pending_bytes(const struct stdio *stdio);
+
+/* ---- deliver.c ---- */
+
+/* One line of the backend's standard output. */
+void deliver_line(struct stdio *stdio, char *line, size_t size);
+
+/* Stops or starts reading standard output by how much waits for slow clients. */
+void deliver_throttle(struct stdio *stdio);
+
+/* A stream to client has opened: what waited for one goes there. */
+void deliver_backlog(struct client *client, struct stream *stream);
