@@ -21,7 +21,8 @@ struct session_request {
 };
 
 /* Makes the session and asks admission to start it. *ret stays valid although the start may have
- * failed at once (its state says so). -EEXIST: the key is taken; -EBUSY: no room and the queue is full. */
+ * failed at once (its state says so). -EEXIST: the key is taken; -EBUSY: no room and the queue
+ * is full; -ESHUTDOWN: everything is being stopped. */
 int lifecycle_create(struct supervisor *supervisor, const struct server_config *server,
                      const struct session_request *request, struct session **ret);
 
@@ -31,6 +32,16 @@ void lifecycle_stop(struct session *session, enum reason reason, usec_t drain_us
 
 /* Kills every process of the session now. */
 void lifecycle_kill(struct session *session, enum reason reason);
+
+/* What a session takes from the definition that it is started from; NULL: it is not configured any more. */
+void lifecycle_set_definition(struct session *session, const struct server_config *server);
+
+/* Arms the maximum lifetime, counted from the record's creation. */
+void lifecycle_arm_lifetime(struct session *session);
+
+/* Looks whether a session that is being killed has no process and no cgroup left; then it ends
+ * (EVENT_EMPTY), else this is looked at again soon. */
+void lifecycle_check_empty(struct session *session);
 
 /* The actions, by number; run by session_dispatch. */
 void lifecycle_run(struct session *session, enum session_action action);

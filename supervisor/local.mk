@@ -2,8 +2,10 @@
 noinst_LIBRARIES += libsupervisor.a
 libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 libsupervisor_a_SOURCES = \
+	supervisor/admission.c supervisor/admission.h \
 	supervisor/cgroup.c supervisor/cgroup.h \
 	supervisor/check.c supervisor/check.h \
+	supervisor/child.c supervisor/child.h \
 	supervisor/config.c supervisor/config.h \
 	supervisor/config_command.c supervisor/config_command.h \
 	supervisor/config_duration.c supervisor/config_duration.h \
@@ -27,11 +29,34 @@ libsupervisor_a_SOURCES = \
 	supervisor/control_monitor.c \
 	supervisor/control_servers.c \
 	supervisor/control_stop.c \
+	supervisor/environment.c supervisor/environment.h \
+	supervisor/folders.c supervisor/folders.h \
+	supervisor/janitor.c supervisor/janitor.h \
+	supervisor/launch.c supervisor/launch.h \
+	supervisor/lifecycle.c supervisor/lifecycle.h \
 	supervisor/notify.c supervisor/notify.h \
+	supervisor/orderly_stop.c supervisor/orderly_stop.h \
+	supervisor/peers.c supervisor/peers.h \
+	supervisor/prepare.c supervisor/prepare.h \
 	supervisor/process_tree.c supervisor/process_tree.h \
+	supervisor/rebuild.c supervisor/rebuild.h \
 	supervisor/record.c supervisor/record.h \
+	supervisor/resolve.c supervisor/resolve.h \
+	supervisor/router_files.c supervisor/router_files.h \
+	supervisor/router_push.c supervisor/router_push.h \
+	supervisor/routers.c supervisor/routers.h \
+	supervisor/session.c supervisor/session_table.c supervisor/session.h \
+	supervisor/session_api.c supervisor/session_api.h \
+	supervisor/session_fsm.c supervisor/session_fsm.h \
+	supervisor/session_json.c supervisor/session_json.h \
+	supervisor/session_logs.c supervisor/session_logs.h \
+	supervisor/session_settings.c supervisor/session_settings.h \
 	supervisor/spawn.c supervisor/spawn.h \
+	supervisor/supervisor.c supervisor/supervisor.h \
 	supervisor/tracking.c supervisor/tracking.h \
+	supervisor/waiter.c supervisor/waiter.h \
+	supervisor/worker_spec.c supervisor/worker_spec.h \
+	supervisor/workers.c supervisor/workers.h \
 	supervisor/workspace.c supervisor/workspace.h
 
 SUPERVISOR_LIBS = libsupervisor.a $(COMMON_LIBS) $(JSONC_LIBS) $(SYSTEMD_LIBS)
@@ -39,3 +64,8 @@ SUPERVISOR_LIBS = libsupervisor.a $(COMMON_LIBS) $(JSONC_LIBS) $(SYSTEMD_LIBS)
 BUILT_SOURCES += supervisor/io.envmux.Control.varlink.inc
 EXTRA_DIST += supervisor/io.envmux.Control.varlink
 CLEANFILES += supervisor/io.envmux.Control.varlink.inc
+
+pkglibexec_PROGRAMS += envmux-supervisor
+envmux_supervisor_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+envmux_supervisor_SOURCES = supervisor/main.c
+envmux_supervisor_LDADD = $(SUPERVISOR_LIBS)

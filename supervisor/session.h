@@ -3,6 +3,7 @@
 
 #include "common/ipc.h"
 #include "common/reason.h"
+#include "supervisor/child.h"
 #include "supervisor/record.h"
 #include "supervisor/session_fsm.h"
 #include "supervisor/workspace.h"
@@ -17,6 +18,13 @@ struct tracked;
 struct waiter;
 
 #define SESSION_ALIASES_MAX 64
+
+TAILQ_HEAD(waiter_list, waiter);
+
+/* Who owns a tracked group of processes: first member of a session, a prepare run, a stray. */
+struct tracked_owner {
+        void (*on_empty)(struct tracked_owner *owner);
+};
 
 /* A further key that leads to a session. Several live sessions may claim one; the newest claim wins,
  * and when its session ends the next newest does. */
@@ -48,6 +56,7 @@ struct session {
         usec_t since_realtime_usec;
         usec_t created_usec;             /* CLOCK_MONOTONIC; an adopted one: of the adoption, less its age */
         struct event *deadline;          /* of the state */
+        struct event *emptied;           /* tells EVENT_EMPTY from the loop */
         struct event *lifetime;          /* of the session */
 
         bool is_failed;                  /* the final state will be failed rather than stopped */
@@ -55,10 +64,12 @@ struct session {
         char *end_failure;               /* JSON of the failure (common/reason.h), or NULL */
         usec_t stop_drain_usec;          /* drain time of the STOP to be sent */
 
+        struct tracked_owner owner;
         struct tracked *tracked;         /* NULL before the launch and after the end */
+        char *tracking;                  /* tracked_describe's words, kept for people */
         struct workspace_paths paths;
         pid_t worker_pid;                /* 0: none */
-        struct event *worker_exit;       /* on the pidfd; NULL for adopted workers */
+        struct child worker_child;       /* its exit; adopted workers are nobody's child */
         struct peer *worker;             /* its connection, NULL while there is none */
         pid_t backend_pid;               /* 0: none yet or none any more */
         struct session_exit last_exit;
@@ -69,8 +80,9 @@ struct session {
 
         TAILQ_HEAD(, session_alias) aliases;
         unsigned n_aliases;
-        TAILQ_HEAD(, waiter) waiters;    /* questions of routers that this session's fate answers */
-        bool holds_room, holds_start;    /* admission's: counted against sessions_max, starting_max */
+        struct waiter_list waiters;      /* questions of routers that this session's fate answers */
+        bool is_queued, holds_room, holds_start; /* admission's: counted against queue_max, sessions_max, starting_max */
+        bool is_announced;               /* the routers know it */
 
         TAILQ_ENTRY(session) of_table;   /* live ones in order of creation, or tombstones in order of end */
         TAILQ_ENTRY(session) of_queue;   /* admission's, while queued */
@@ -79,10 +91,10 @@ struct session {
 
 /* ---- one session ---- */
 
-/* A new session in state QUEUED or ADOPTING (no observer is told of it yet), in no table. The record's strings are
- * consumed. NULL only on ENOMEM. */
-struct session *session_new(struct supervisor *supervisor, struct record *record_consume, enum session_state state);
-/* Frees what session_new and the table made; the session must be final or never have been launched. */
+/* A new session in state QUEUED, in no table, known to nobody. The record's strings are consumed. NULL:
+ * out of memory. */
+struct session *session_new(struct supervisor *supervisor, struct record *record_consume);
+/* Frees a session that is in no table. What it still tracks is forgotten, not killed. */
 struct session *session_free(struct session *session);
 DEFINE_CLEANUP(struct session, session_free)
 
@@ -94,6 +106,9 @@ void session_set_end(struct session *session, bool is_failed, enum reason reason
 
 /* The failure that people who ask for this session are told, built from what is known. *ret is the caller's. */
 int session_failure_json(const struct session *session, char **ret, size_t *ret_size);
+
+/* The worker's socket accepts: a router may be sent there. */
+bool session_is_reachable(const struct session *session);
 
 /* 16 hex digits / 32 hex digits of getrandom(2). */
 int session_make_id(char ret[static IPC_ID_SIZE]);
@@ -111,11 +126,12 @@ DEFINE_CLEANUP(struct session_table, session_table_free)
 /* Inserts. -EEXIST: the id or (principal, server, kind, key) is taken. */
 int session_table_add(struct session_table *table, struct session *session);
 
-/* Takes an ended session out of the live ones with its aliases and keeps it as a tombstone; the
- * oldest tombstones beyond tombstones_max are freed. on_next_alias may be NULL; it is told each
- * alias that now leads to another session. */
-void session_table_bury(struct session_table *table, struct session *session, unsigned tombstones_max,
-                        void (*on_next_alias)(struct session_alias *alias, void *userdata), void *userdata);
+/* Takes an ended session out of the live ones, frees its key and aliases for others and keeps it as a
+ * tombstone (until session_table_trim). */
+void session_table_bury(struct session_table *table, struct session *session);
+
+/* Frees the oldest tombstones beyond tombstones_max. */
+void session_table_trim(struct session_table *table, unsigned tombstones_max);
 
 /* Live sessions only. */
 struct session *session_find_id(const struct session_table *table, const char *id);
@@ -125,11 +141,10 @@ struct session *session_find_key(const struct session_table *table, const char *
 struct session *session_find(const struct session_table *table, const char *principal, const char *server,
                              enum key_kind kind, const char *key);
 
-/* Tombstones. The newest one where several had the key. */
+/* Tombstones: the newest one that had the key, or that had it as an alias. */
 struct session *session_find_ended_id(const struct session_table *table, const char *id);
 struct session *session_find_ended_key(const struct session_table *table, const char *principal, const char *server,
                                        enum key_kind kind, const char *key);
-void session_table_trim(struct session_table *table, unsigned tombstones_max);
 
 /* Adds an alias, or makes an existing one the newest. 1: it changed what the key leads to, 0: it
  * was there and newest, -ENOMEM. When the session has SESSION_ALIASES_MAX already, its oldest alias
@@ -142,9 +157,8 @@ bool session_alias_remove(struct session_table *table, struct session *session, 
 struct session_alias *session_alias_find(const struct session_table *table, const char *principal, const char *server,
                                          enum key_kind kind, const char *key);
 
-/* Walks: pass NULL for the first. The session returned may be buried before the next call only if the
- * next one was fetched first. */
+/* Walks, oldest first: NULL gives the first. Whoever may bury the current one fetches the next before. */
 struct session *session_next(const struct session_table *table, const struct session *after);
-struct session *session_next_ended(const struct session_table *table, const struct session *after); /* oldest first */
+struct session *session_next_ended(const struct session_table *table, const struct session *after);
 unsigned session_count(const struct session_table *table);
 unsigned session_count_ended(const struct session_table *table);

@@ -36,6 +36,7 @@ enum session_event {
         EVENT_BUSY,        /* a request is in flight */
         EVENT_QUIET,       /* the last one ended */
         EVENT_STOP,        /* somebody wants it to end */
+        EVENT_KILL,        /* the same, without waiting for anything */
         EVENT_GONE,        /* the worker closed its door and says why */
         EVENT_WORKER_LOST, /* connection EOF, or the process died before it said HELLO */
         EVENT_DEADLINE,    /* the state lasted too long */
@@ -54,23 +55,30 @@ enum session_action {
         SESSION_ACTION__MAX,
 };
 
-/* One cell: is_ignored means that the event says nothing new in this state. FINAL below stands for
- * stopped or failed, whichever the session's result says. */
+/* Stands for stopped or failed, whichever the session's is_failed says. */
+#define SESSION_FINAL SESSION_STATE__MAX
+
+/* One cell: is_ignored means that the event says nothing new in this state. */
 struct session_transition {
         enum session_state to;
         enum session_action action;
         bool is_ignored;
 };
 
+/* The cell; every one is written down. */
 const struct session_transition *session_fsm_find(enum session_state state, enum session_event event);
 
-/* Feeds event to the session: moves it, then runs the action. The session may be buried (but not
- * freed) on return. */
+/* Feeds event to the session: moves it, then runs the action. The session may be a tombstone on return,
+ * but it is not freed before the loop turns. */
 void session_dispatch(struct session *session, enum session_event event);
 
 /* The one mover: stamps the time, arms the deadline of the new state (drops the old one), tells the
- * observers. Only session_dispatch and session_new's first state use it. */
+ * observers. Used by session_dispatch, and for the first state by who made the session. */
 void session_set_state(struct session *session, enum session_state state);
+
+/* Tells the observers (supervisor/supervisor.h). Also called with old == session->state when
+ * something else that they may show has changed: the worker was launched, the backend's pid is known. */
+void session_notify(struct session *session, enum session_state old);
 
 /* How long the session may stay in state; USEC_INFINITY for ready, idle and the final ones. */
 usec_t session_state_deadline_usec(const struct session *session, enum session_state state);

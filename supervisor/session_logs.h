@@ -16,3 +16,8 @@ int log_request_new(struct session *session, unsigned lines_max, bool follow, lo
 /* Cancels when still running. NULL is fine. */
 struct log_request *log_request_free(struct log_request *request);
 DEFINE_CLEANUP(struct log_request, log_request_free)
+
+/* Of the IPC side: lines came (a handler, supervisor/peers.h); the worker's connection ended. */
+struct ipc_message;
+int log_requests_on_lines(struct peer *peer, const struct ipc_message *message);
+void log_requests_end(struct peer *peer);

@@ -11,7 +11,9 @@
 #include <sys/queue.h>
 
 struct admission;
+struct children;
 struct control;
+struct janitor;
 struct peers;
 struct rebuild;
 struct resolver;
@@ -20,10 +22,10 @@ struct workspaces;
 
 /* Priorities of the loop: a lower number first, and one runs only when nothing before it is ready. */
 enum loop_priority {
-        LOOP_URGENT,  /* signals, watchdog */
+        LOOP_URGENT,  /* watchdog */
         LOOP_NORMAL,  /* sockets and timers; libevent's default for three priorities */
         LOOP_LATE,    /* what must come after everything that peers have already said: negative
-                       * answers, deaths seen by pidfd */
+                       * answers, exits of children */
         LOOP__MAX,
 };
 
@@ -33,11 +35,11 @@ struct supervisor_options {
         const char *control;        /* NULL: RUNTIME/control */
         const char *cgroup_root;    /* NULL: choose, "": none (supervisor/tracking.h) */
         const char *libexec;        /* where envmux-worker, envmux-router and bundled servers live */
-        const char *start_dir;      /* working directory at the start: relative commands are found from it */
 };
 
 /* Somebody who wants to hear of every move of every session, Monitor for one. Told after the move;
- * session->state is the new one. old == state for a session that has just been made. */
+ * session->state is the new one. old == state for a session that has just been
+ * made, and when something else that people see has changed. */
 struct session_observer {
         TAILQ_ENTRY(session_observer) entry;
         void (*on_change)(struct session *session, enum session_state old, void *userdata);
@@ -61,7 +63,7 @@ struct supervisor {
         struct listen_fds listen;
         int sockets_fd, records_fd;         /* RUNTIME/sockets (also the working directory), RUNTIME/records */
         usec_t started_realtime_usec;
-        bool is_stopping;
+        bool is_stopping, is_killing;       /* the orderly stop, and its last resort */
         int exit_code;
 
         struct session_table *sessions;
@@ -71,9 +73,12 @@ struct supervisor {
         struct peers *peers;
         struct routers *routers;
         struct resolver *resolver;
-        struct rebuild *rebuild;            /* NULL once every session is claimed or ended */
+        struct rebuild *rebuild;
+        struct children *children;
         struct control *control;
-        struct event *signals[4], *watchdog, *janitor, *stop_deadline;
+        int control_fd;                     /* its listening socket */
+        struct event *signals[3], *watchdog, *after_end, *stop_deadline;
+        struct janitor *janitor;
         TAILQ_HEAD(, session_observer) observers;
         struct supervisor_counters counters;
 };

@@ -1,0 +1,13 @@
+/* The environment of what the supervisor starts: its own, without what the service manager said to the
+ * supervisor alone. */
+#pragma once
+
+#include "common/macro.h"
+
+/* Our environment, then extra (NULL-terminated "NAME=VALUE", may be NULL; it replaces ours), without
+ * NOTIFY_SOCKET, LISTEN_*, WATCHDOG_* and the like. The array is the caller's (free), the strings are
+ * borrowed from environ and extra. NULL: out of memory. */
+char **environment_make(char *const *extra);
+
+/* The value of PATH that an array of "NAME=VALUE" sets; NULL when it does not. Borrowed. */
+const char *environment_path(char *const *env);

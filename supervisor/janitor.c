@@ -1,0 +1,96 @@
+#include "supervisor/janitor.h"
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "supervisor/routers.h"
+#include "supervisor/supervisor.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#define ROUND_USEC (10 * USEC_PER_SEC) /* longer than what an earlier supervisor started may take to register */
+
+struct janitor {
+        struct supervisor *supervisor;
+        struct event *timer;
+        pid_t watch_pid; /* the watch of `envmux run`, our parent; 0: something else started us */
+};
+
+/* The watch is a subreaper like us, and nothing but us and what we started descends from it. */
+static pid_t find_watch(void)
+{
+        char path[64];
+        _cleanup_free_ char *name = NULL;
+        pid_t parent = getppid();
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/comm", (int) parent);
+        if (parent <= 1 || !getenv("NOTIFY_SOCKET") || fd_read_file_at(AT_FDCWD, path, 64, &name, NULL) < 0)
+                return 0;
+        return streq(name, "envmux\n") ? parent : 0;
+}
+
+static bool is_known(pid_t pid, void *userdata)
+{
+        const struct supervisor *supervisor = userdata;
+
+        if (children_know(supervisor->children, pid) || workspaces_remover_pid(supervisor->workspaces) == pid ||
+            routers_know_pid(supervisor->routers, pid))
+                return true;
+        for (struct session *s = session_next(supervisor->sessions, NULL); s; s = session_next(supervisor->sessions, s))
+                if (s->worker_pid == pid)
+                        return true;
+        return false;
+}
+
+static bool is_adopting(const struct supervisor *supervisor)
+{
+        for (struct session *s = session_next(supervisor->sessions, NULL); s; s = session_next(supervisor->sessions, s))
+                if (s->state == SESSION_ADOPTING)
+                        return true;
+        return false;
+}
+
+unsigned janitor_kill_strays(struct janitor *janitor)
+{
+        struct supervisor *supervisor = janitor->supervisor;
+        /* Below the watch are workers of an earlier supervisor that have yet to say HELLO. */
+        pid_t watch_pid = is_adopting(supervisor) ? 0 : janitor->watch_pid;
+        unsigned n = tracking_kill_strays(watch_pid, is_known, supervisor);
+
+        supervisor->counters.strays_killed += n;
+        return n;
+}
+
+static void on_timer(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
+{
+        unsigned n = janitor_kill_strays(userdata);
+
+        if (n > 0)
+                log_notice("killed %u processes that belong to no session", n);
+}
+
+int janitor_new(struct supervisor *supervisor, struct janitor **ret)
+{
+        _cleanup_(janitor_freep) struct janitor *janitor = calloc(1, sizeof(*janitor));
+        struct timeval round = usec_to_timeval(ROUND_USEC);
+
+        if (!janitor)
+                return -ENOMEM;
+        janitor->supervisor = supervisor;
+        janitor->watch_pid = find_watch();
+        janitor->timer = event_new(supervisor->base, -1, EV_PERSIST, on_timer, janitor);
+        if (!janitor->timer || event_add(janitor->timer, &round) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(janitor);
+        return 0;
+}
+
+struct janitor *janitor_free(struct janitor *janitor)
+{
+        if (!janitor)
+                return NULL;
+        if (janitor->timer)
+                event_free(janitor->timer);
+        free(janitor);
+        return NULL;
+}

@@ -1,0 +1,16 @@
+/* Looks for what belongs to nobody: our children (and, in the foreground, the watch's) that no module
+ * registered, orphans of dead workers. */
+#pragma once
+
+#include "common/macro.h"
+
+struct supervisor;
+struct janitor;
+
+/* Strays are looked for from now on, every now and then, once adoption is over. */
+int janitor_new(struct supervisor *supervisor, struct janitor **ret);
+struct janitor *janitor_free(struct janitor *janitor);
+DEFINE_CLEANUP(struct janitor, janitor_free)
+
+/* Kills every stray there is now; returns how many were hit. */
+unsigned janitor_kill_strays(struct janitor *janitor);

@@ -1,0 +1,164 @@
+/* envmux-supervisor(8): options, then the root object's loop. */
+#include "common/log.h"
+#include "supervisor/check.h"
+#include "supervisor/supervisor.h"
+
+#include <config.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdio.h>
+
+enum {
+        OPT_CONFIG = 256, OPT_RUNTIME, OPT_STATE, OPT_CONTROL, OPT_CGROUP_ROOT, OPT_CHECK, OPT_JSON, OPT_SCHEMA,
+        OPT_VERSION, OPT_HELP,
+};
+
+/* What the command line said. */
+struct arguments {
+        const char *config, *runtime, *state, *control, *cgroup_root;
+        bool check, json, schema;
+};
+
+static const struct option long_options[] = {
+        { "config", required_argument, NULL, OPT_CONFIG },
+        { "runtime", required_argument, NULL, OPT_RUNTIME },
+        { "state", required_argument, NULL, OPT_STATE },
+        { "control", required_argument, NULL, OPT_CONTROL },
+        { "cgroup-root", required_argument, NULL, OPT_CGROUP_ROOT },
+        { "check", no_argument, NULL, OPT_CHECK },
+        { "json", no_argument, NULL, OPT_JSON },
+        { "schema", no_argument, NULL, OPT_SCHEMA },
+        { "version", no_argument, NULL, OPT_VERSION },
+        { "help", no_argument, NULL, OPT_HELP },
+        { 0 },
+};
+
+static void print_help(void)
+{
+        puts("Usage: envmux-supervisor --config FILE [--runtime DIR] [--state DIR] [--control PATH] [--cgroup-root DIR]\n"
+             "       envmux-supervisor --check [--json] FILE\n"
+             "       envmux-supervisor --schema\n"
+             "\n"
+             "Starts and ends the backends of envmux and keeps its routers running. It is started by systemd\n"
+             "or by `envmux run`, which hand it its listening sockets; see envmux-supervisor(8).\n"
+             "\n"
+             "  --config FILE       the configuration, envmux.json(5)\n"
+             "  --runtime DIR       sockets and records (default $RUNTIME_DIRECTORY, else /run/envmux)\n"
+             "  --state DIR         workspaces (default $STATE_DIRECTORY, else /var/lib/envmux)\n"
+             "  --control PATH      control socket (default: control in the runtime folder)\n"
+             "  --cgroup-root DIR   cgroup v2 folder for sessions; \"\" to track by process tree\n"
+             "  --check             say everything that is wrong with the configuration, exit with 2 if anything is\n"
+             "  --json              with --check: as JSON\n"
+             "  --schema            print the JSON Schema of the configuration\n"
+             "  --version, --help");
+}
+
+/* -1: go on; else the exit status. */
+static int arguments_parse(int argc, char **argv, struct arguments *ret)
+{
+        for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) >= 0;)
+                switch (c) {
+                case OPT_CONFIG: ret->config = optarg; break;
+                case OPT_RUNTIME: ret->runtime = optarg; break;
+                case OPT_STATE: ret->state = optarg; break;
+                case OPT_CONTROL: ret->control = optarg; break;
+                case OPT_CGROUP_ROOT: ret->cgroup_root = optarg; break;
+                case OPT_CHECK: ret->check = true; break;
+                case OPT_JSON: ret->json = true; break;
+                case OPT_SCHEMA: ret->schema = true; break;
+                case OPT_VERSION: puts(PACKAGE_STRING); return EXIT_SUCCESS;
+                case OPT_HELP: print_help(); return EXIT_SUCCESS;
+                default: return EXIT_FAILURE;
+                }
+        if (ret->check && !ret->config && optind == argc - 1)
+                ret->config = argv[optind++];
+        if (optind < argc) {
+                fprintf(stderr, "envmux-supervisor: %s: no such argument\n", argv[optind]);
+                return EXIT_FAILURE;
+        }
+        if (!ret->config && !ret->schema) {
+                fprintf(stderr, "envmux-supervisor: name the configuration with --config FILE\n");
+                return EXIT_FAILURE;
+        }
+        return -1;
+}
+
+/* An absolute path with room to spare; the file need not exist. */
+static int make_absolute(const char *path, char **ret)
+{
+        char folder[PATH_MAX];
+
+        if (path[0] == '/')
+                *ret = strdup(path);
+        else if (!getcwd(folder, sizeof(folder)))
+                return -errno;
+        else if (asprintf(ret, "%s/%s", folder, path) < 0)
+                *ret = NULL;
+        return *ret ? 0 : -ENOMEM;
+}
+
+static const char *first_of(const char *a, const char *b, const char *c)
+{
+        return a ? a : b ? b : c;
+}
+
+static int load(const char *path, struct config **ret)
+{
+        struct config_report report = { .notes = NULL };
+        int r = config_load(path, ret, &report);
+
+        check_print_report(stderr, path, &report);
+        config_report_done(&report);
+        return r;
+}
+
+static int serve(const struct arguments *arguments)
+{
+        _cleanup_free_ char *config_path = NULL, *runtime = NULL, *state = NULL, *control = NULL;
+        _cleanup_(supervisor_freep) struct supervisor *supervisor = NULL;
+        struct config *config;
+
+        if (load(arguments->config, &config) < 0)
+                return 2;
+        int r = make_absolute(arguments->config, &config_path);
+
+        if (r >= 0)
+                r = make_absolute(first_of(arguments->runtime, getenv("RUNTIME_DIRECTORY"), "/run/envmux"), &runtime);
+        if (r >= 0)
+                r = make_absolute(first_of(arguments->state, getenv("STATE_DIRECTORY"), "/var/lib/envmux"), &state);
+        if (r >= 0 && arguments->control)
+                r = make_absolute(arguments->control, &control);
+        else if (r >= 0 && asprintf(&control, "%s/control", runtime) < 0) {
+                control = NULL;
+                r = -ENOMEM;
+        }
+        if (r < 0) {
+                config_free(config);
+                return EXIT_FAILURE;
+        }
+        const struct supervisor_options options = {
+                .config = config_path,
+                .runtime = runtime,
+                .state = state,
+                .control = control,
+                .cgroup_root = arguments->cgroup_root,
+                .libexec = first_of(getenv("ENVMUX_LIBEXEC"), NULL, PKGLIBEXECDIR),
+        };
+
+        return supervisor_new(&options, config, &supervisor) < 0 ? EXIT_FAILURE : supervisor_run(supervisor);
+}
+
+int main(int argc, char **argv)
+{
+        struct arguments arguments = { .config = NULL };
+        int status = arguments_parse(argc, argv, &arguments);
+
+        if (status >= 0)
+                return status;
+        if (arguments.schema)
+                return check_print_schema();
+        if (arguments.check)
+                return check_run(arguments.config, arguments.json);
+        log_init("envmux-supervisor");
+        return serve(&arguments);
+}

@@ -1,0 +1,119 @@
+#include "supervisor/orderly_stop.h"
+
+#include "common/log.h"
+#include "supervisor/admission.h"
+#include "supervisor/control.h"
+#include "supervisor/folders.h"
+#include "supervisor/janitor.h"
+#include "supervisor/lifecycle.h"
+#include "supervisor/rebuild.h"
+#include "supervisor/routers.h"
+#include "supervisor/supervisor.h"
+
+#define MARGIN_USEC (20 * USEC_PER_SEC)   /* beyond the sessions' own deadlines */
+#define LAST_USEC (20 * USEC_PER_SEC)     /* from killing everything to giving up */
+
+static void for_each_session(struct supervisor *supervisor, void (*each)(struct session *session))
+{
+        struct session *s = session_next(supervisor->sessions, NULL);
+
+        while (s) {
+                struct session *next = session_next(supervisor->sessions, s);
+
+                each(s);
+                s = next;
+        }
+}
+
+static void stop_one(struct session *s)
+{
+        lifecycle_stop(s, REASON_stopping, s->drain_usec);
+}
+
+static void kill_one(struct session *s)
+{
+        lifecycle_kill(s, REASON_stopping);
+}
+
+static void deadline_set(struct supervisor *supervisor, usec_t usec)
+{
+        struct timeval timeout = usec_to_timeval(usec);
+
+        event_add(supervisor->stop_deadline, &timeout);
+}
+
+static void kill_everything(struct supervisor *supervisor)
+{
+        for_each_session(supervisor, kill_one);
+        deadline_set(supervisor, LAST_USEC);
+        supervisor->is_killing = true;
+}
+
+static void on_deadline(_unused_ int fd, _unused_ short what, void *userdata)
+{
+        struct supervisor *supervisor = userdata;
+
+        if (!supervisor->is_killing) {
+                log_warning("the stop takes too long: killing %u sessions", session_count(supervisor->sessions));
+                kill_everything(supervisor);
+                return;
+        }
+        log_error("giving up: %u sessions could not be ended", session_count(supervisor->sessions));
+        supervisor->exit_code = EXIT_FAILURE;
+        event_base_loopexit(supervisor->base, NULL);
+}
+
+static usec_t longest_stop(const struct supervisor *supervisor)
+{
+        usec_t longest = 0;
+
+        for (struct session *s = session_next(supervisor->sessions, NULL); s; s = session_next(supervisor->sessions, s))
+                longest = MAX_OF(longest, usec_add(s->drain_usec, 2 * s->rung_usec));
+        return longest;
+}
+
+void supervisor_stop(struct supervisor *supervisor)
+{
+        if (supervisor->is_stopping) {
+                kill_everything(supervisor);
+                return;
+        }
+        log_info("stopping: %u sessions", session_count(supervisor->sessions));
+        supervisor->is_stopping = true;
+        notify_stopping();
+        supervisor->stop_deadline = event_new(supervisor->base, -1, 0, on_deadline, supervisor);
+        if (!supervisor->stop_deadline) {
+                event_base_loopexit(supervisor->base, NULL);
+                return;
+        }
+        deadline_set(supervisor, usec_add(longest_stop(supervisor), MARGIN_USEC));
+        for_each_session(supervisor, stop_one);
+        admission_stop(supervisor->admission);
+        event_active(supervisor->after_end, EV_TIMEOUT, 0);
+}
+
+/* Every process but ours is gone. */
+static void finish(struct supervisor *supervisor)
+{
+        (void) janitor_kill_strays(supervisor->janitor);
+        supervisor->control = control_free(supervisor->control);
+        int r = workspaces_flush(supervisor->workspaces);
+
+        if (r < 0)
+                (void) log_warning_errno(r, "cannot remove old workspaces");
+        r = tracking_remove_root(supervisor->tracking);
+        if (r < 0)
+                (void) log_warning_errno(r, "cannot remove the cgroup tree");
+        folders_remove(&supervisor->options);
+        log_info("stopped");
+        event_base_loopexit(supervisor->base, NULL);
+}
+
+void orderly_stop_continue(struct supervisor *supervisor)
+{
+        if (session_count(supervisor->sessions) > 0 || rebuild_is_busy(supervisor->rebuild) ||
+            admission_is_busy(supervisor->admission))
+                return;
+        if (!routers_are_stopping(supervisor->routers))
+                routers_stop(supervisor->routers, finish);
+}

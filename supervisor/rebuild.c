@@ -1,0 +1,195 @@
+#include "supervisor/rebuild.h"
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "supervisor/admission.h"
+#include "supervisor/config_command.h"
+#include "supervisor/environment.h"
+#include "supervisor/launch.h"
+#include "supervisor/lifecycle.h"
+#include "supervisor/supervisor.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#define RUNG_USEC (2 * USEC_PER_SEC) /* for sessions whose server is not configured any more */
+
+/* A cgroup that no record explains. */
+struct stray {
+        struct tracked_owner owner; /* first */
+        LIST_ENTRY(stray) entry;
+        struct rebuild *rebuild;
+        struct tracked *tracked;
+};
+
+struct rebuild {
+        struct supervisor *supervisor;
+        LIST_HEAD(, stray) strays;
+};
+
+/* ---- sessions from records -------------------------------------------------------------------- */
+
+static void restore_definition(struct session *s, const struct server_config *server)
+{
+        _cleanup_free_ char *command = NULL;
+
+        s->rung_usec = RUNG_USEC;
+        lifecycle_set_definition(s, server);
+        if (server && s->record.definition_hash && streq(s->record.definition_hash, server->definition_hash) &&
+            config_command_find(server->command, environment_path(server->env), s->supervisor->options.libexec,
+                                &command) >= 0)
+                (void) launch_describe_command(s, server, command);
+}
+
+static int restore(struct supervisor *supervisor, struct record *record_consume)
+{
+        _cleanup_(session_freep) struct session *s = session_new(supervisor, record_consume);
+
+        if (!s)
+                return -ENOMEM;
+        const struct record *record = &s->record;
+        int r = tracked_new(supervisor->tracking, record->server, record->principal, record->id, true, &s->owner,
+                            &s->tracked);
+
+        if (r >= 0)
+                r = workspace_find(supervisor->workspaces, record->id, &s->paths);
+        if (r >= 0)
+                r = session_table_add(supervisor->sessions, s);
+        if (r < 0)
+                return r;
+        struct session *added = TAKE_PTR(s);
+        const struct server_config *server = config_find(supervisor->config, added->record.server);
+
+        added->tracking = strdup(tracked_describe(added->tracked));
+        restore_definition(added, server);
+        lifecycle_arm_lifetime(added);
+        r = admission_adopt(supervisor->admission, added);
+        session_set_state(added, SESSION_ADOPTING);
+        if (!server)
+                lifecycle_stop(added, REASON_stopping, 0);
+        if (tracking_has_cgroups(supervisor->tracking) && tracked_is_empty(added->tracked))
+                event_active(added->emptied, EV_TIMEOUT, 0); /* it died with its supervisor */
+        return r;
+}
+
+static int on_record(const char *id, void *userdata)
+{
+        struct supervisor *supervisor = userdata;
+        struct record record;
+        int r = record_read(supervisor->records_fd, id, &record);
+
+        if (r >= 0)
+                r = restore(supervisor, &record);
+        if (r >= 0 || r == -ENOMEM)
+                return r;
+        (void) log_warning_errno(r, "session %s: its record is of no use", id);
+        (void) record_remove(supervisor->records_fd, id);
+        return 0;
+}
+
+/* ---- what has no record ----------------------------------------------------------------------- */
+
+static void stray_free(struct stray *stray)
+{
+        LIST_REMOVE(stray, entry);
+        tracked_free(stray->tracked);
+        free(stray);
+}
+
+static void on_stray_empty(struct tracked_owner *owner)
+{
+        struct stray *stray = (struct stray *) owner;
+        int r = tracked_remove(stray->tracked);
+
+        if (r < 0)
+                (void) log_warning_errno(r, "cannot remove %s", tracked_describe(stray->tracked));
+        event_active(stray->rebuild->supervisor->after_end, EV_TIMEOUT, 0);
+        stray_free(stray);
+}
+
+static int on_cgroup(const char *server, const char *principal, const char *id, void *userdata)
+{
+        struct rebuild *rebuild = userdata;
+        struct supervisor *supervisor = rebuild->supervisor;
+
+        if (session_find_id(supervisor->sessions, id))
+                return 0;
+        struct stray *stray = calloc(1, sizeof(*stray));
+
+        if (!stray)
+                return -ENOMEM;
+        stray->owner.on_empty = on_stray_empty;
+        stray->rebuild = rebuild;
+        LIST_INSERT_HEAD(&rebuild->strays, stray, entry);
+        int r = tracked_new(supervisor->tracking, server, principal, id, true, &stray->owner, &stray->tracked);
+
+        if (r >= 0) {
+                log_notice("killing what has no record: %s", tracked_describe(stray->tracked));
+                supervisor->counters.strays_killed++;
+                r = tracked_kill(stray->tracked);
+        } else
+                stray_free(stray);
+        return r == -ENOENT ? 0 : r;
+}
+
+static void clean_sockets(struct supervisor *supervisor)
+{
+        int fd = openat(supervisor->sockets_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+
+        if (!dir) {
+                fd_close(fd);
+                return;
+        }
+        for (struct dirent *de; (de = readdir(dir));)
+                if (de->d_name[0] != '.' && !streq(de->d_name, "supervisor") &&
+                    !session_find_id(supervisor->sessions, de->d_name))
+                        (void) unlinkat(supervisor->sockets_fd, de->d_name, 0);
+        closedir(dir);
+}
+
+static bool has_session(const char *id, void *userdata)
+{
+        return session_find_id(((struct supervisor *) userdata)->sessions, id) != NULL;
+}
+
+/* ---- the module ------------------------------------------------------------------------------- */
+
+int rebuild_new(struct supervisor *supervisor, struct rebuild **ret)
+{
+        _cleanup_(rebuild_freep) struct rebuild *rebuild = calloc(1, sizeof(*rebuild));
+
+        if (!rebuild)
+                return -ENOMEM;
+        rebuild->supervisor = supervisor;
+        LIST_INIT(&rebuild->strays);
+        int r = record_list(supervisor->records_fd, on_record, supervisor);
+
+        if (r >= 0)
+                r = tracking_list(supervisor->tracking, on_cgroup, rebuild);
+        if (r < 0)
+                return r;
+        clean_sockets(supervisor);
+        r = workspaces_discard_unknown(supervisor->workspaces, has_session, supervisor);
+        if (r < 0)
+                (void) log_warning_errno(r, "cannot remove old workspaces");
+        if (session_count(supervisor->sessions) > 0)
+                log_notice("found %u sessions of an earlier supervisor", session_count(supervisor->sessions));
+        *ret = TAKE_PTR(rebuild);
+        return 0;
+}
+
+struct rebuild *rebuild_free(struct rebuild *rebuild)
+{
+        if (!rebuild)
+                return NULL;
+        while (!LIST_EMPTY(&rebuild->strays))
+                stray_free(LIST_FIRST(&rebuild->strays));
+        free(rebuild);
+        return NULL;
+}
+
+bool rebuild_is_busy(const struct rebuild *rebuild)
+{
+        return !LIST_EMPTY(&rebuild->strays);
+}

@@ -1,0 +1,17 @@
+/* The start of a supervisor: what an earlier one left is the truth. Sessions come back from their
+ * records in state ADOPTING, their keys taken; what has no record (cgroups, sockets, workspaces) is
+ * removed. */
+#pragma once
+
+#include "common/macro.h"
+
+struct rebuild;
+struct supervisor;
+
+/* Observers of sessions must be there already. */
+int rebuild_new(struct supervisor *supervisor, struct rebuild **ret);
+struct rebuild *rebuild_free(struct rebuild *rebuild);
+DEFINE_CLEANUP(struct rebuild, rebuild_free)
+
+/* Processes without a record are still being killed. */
+bool rebuild_is_busy(const struct rebuild *rebuild);

@@ -1,0 +1,331 @@
+#include "supervisor/resolve.h"
+
+#include "common/log.h"
+#include "supervisor/lifecycle.h"
+#include "supervisor/router_push.h"
+#include "supervisor/routers.h"
+#include "supervisor/supervisor.h"
+
+#define RETRY_AFTER_SEC 2
+
+struct resolver {
+        struct supervisor *supervisor;
+        struct session_observer observer;
+        struct event *late_event;
+        struct waiter_list late;      /* would be refused: looked at again once everything sent was read */
+        struct waiter_list adopting;  /* would be refused, but a worker may still have to say HELLO */
+};
+
+/* What a question waits for while it hangs on a session. */
+enum resolve_stage {
+        STAGE_LAUNCH, /* the start that it caused or shares: a failure is its answer */
+        STAGE_END,    /* the end, or whatever else changes: it is asked again then */
+};
+
+struct question {
+        struct waiter waiter; /* first */
+        struct ipc_resolve asked;
+        enum resolve_stage stage;
+        bool is_creator, is_late;
+};
+
+
+/* ---- answers ---------------------------------------------------------------------------------- */
+
+static void answer_ok(struct question *q, const struct session *s)
+{
+        struct ipc_resolved answer = { .code = RESOLVE_OK, .is_created = q->is_creator };
+
+        router_push_fill(s, &answer.session);
+        (void) IPC_SEND(q->waiter.peer->channel, IPC_RESOLVED, q->waiter.cookie, &answer);
+        waiter_end(&q->waiter);
+}
+
+static void answer_json(struct question *q, enum resolve_code code, const char *failure, size_t size)
+{
+        struct ipc_resolved answer = { .code = code };
+
+        (void) ipc_send(q->waiter.peer->channel, IPC_RESOLVED, q->waiter.cookie, &answer, sizeof(answer), failure, size);
+        waiter_end(&q->waiter);
+}
+
+static void answer_failure(struct question *q, enum resolve_code code, const struct failure *f)
+{
+        _cleanup_free_ char *json = NULL;
+        size_t size = 0;
+
+        (void) failure_to_json(f, &json, &size);
+        answer_json(q, code, json, json ? size : 0);
+}
+
+static void answer_reason(struct question *q, enum resolve_code code, enum reason reason)
+{
+        const struct failure f = {
+                .reason = reason,
+                .retry_after_sec = reason_http_status(reason) == 503 ? RETRY_AFTER_SEC : 0,
+        };
+
+        answer_failure(q, code, &f);
+}
+
+static void answer_ended(struct question *q, enum resolve_code code, const struct session *s)
+{
+        _cleanup_free_ char *json = NULL;
+        size_t size = 0;
+
+        if (session_failure_json(s, &json, &size) < 0)
+                answer_reason(q, code, REASON_internal);
+        else
+                answer_json(q, code, json, size);
+}
+
+/* No session: what is known of the one that had the key last is told with it. */
+static void answer_unknown(struct question *q)
+{
+        const struct ipc_resolve *a = &q->asked;
+        const struct session *s = session_find_ended_key(q->waiter.peer->supervisor->sessions, a->principal, a->server,
+                                                         (enum key_kind) a->kind, a->key);
+
+        if (s)
+                answer_ended(q, RESOLVE_UNKNOWN, s);
+        else
+                answer_reason(q, RESOLVE_UNKNOWN, REASON_unknown_session);
+}
+
+/* ---- finding and making ----------------------------------------------------------------------- */
+
+bool resolver_is_adopting(const struct supervisor *supervisor, const char *server, const char *principal)
+{
+        for (struct session *s = session_next(supervisor->sessions, NULL); s; s = session_next(supervisor->sessions, s))
+                if (s->state == SESSION_ADOPTING && streq(s->record.server, server) &&
+                    streq(s->record.principal, principal))
+                        return true;
+        return false;
+}
+
+static void wait_for(struct question *q, struct session *s, enum resolve_stage stage)
+{
+        q->stage = stage;
+        q->is_late = false;
+        waiter_wait(&q->waiter, &s->waiters);
+}
+
+/* Nothing has the key. Refuses now only what was looked at late already. */
+static void question_refuse(struct question *q)
+{
+        struct resolver *resolver = q->waiter.peer->supervisor->resolver;
+        const struct ipc_resolve *a = &q->asked;
+
+        if (resolver_is_adopting(resolver->supervisor, a->server, a->principal))
+                waiter_wait(&q->waiter, &resolver->adopting);
+        else if (!q->is_late) {
+                waiter_wait(&q->waiter, &resolver->late);
+                event_active(resolver->late_event, EV_TIMEOUT, 0);
+        } else
+                answer_unknown(q);
+}
+
+static void question_create(struct question *q, const struct server_config *server)
+{
+        struct supervisor *supervisor = q->waiter.peer->supervisor;
+        const struct ipc_resolve *a = &q->asked;
+        const struct session_request request = {
+                .principal = a->principal,
+                .key = a->key,
+                .kind = (enum key_kind) a->kind,
+                .awaits_request = true,
+                .has_seed = a->has_seed,
+                .seed = a->seed,
+        };
+        struct session *s;
+        int r = lifecycle_create(supervisor, server, &request, &s);
+
+        if (r < 0) {
+                if (r == -EBUSY)
+                        supervisor->counters.resolves_refused++;
+                else if (r != -ESHUTDOWN)
+                        (void) log_errno(r, "cannot make a session of server %s", server->name);
+                answer_reason(q, RESOLVE_FAILED,
+                              r == -EBUSY ? REASON_capacity : r == -ESHUTDOWN ? REASON_stopping : REASON_internal);
+                return;
+        }
+        q->is_creator = true;
+        if (session_is_reachable(s))
+                answer_ok(q, s);
+        else if (session_state_is_ending(s->state) || session_state_is_final(s->state))
+                answer_ended(q, RESOLVE_FAILED, s);
+        else
+                wait_for(q, s, STAGE_LAUNCH);
+}
+
+static void question_missing(struct question *q)
+{
+        struct supervisor *supervisor = q->waiter.peer->supervisor;
+        const struct ipc_resolve *a = &q->asked;
+        const struct server_config *server = config_find(supervisor->config, a->server);
+
+        if (!server)
+                answer_reason(q, RESOLVE_UNKNOWN, REASON_unknown_path);
+        else if (!a->may_create || !(server->keys & (1u << a->kind)))
+                question_refuse(q);
+        else if (a->kind == KEY_CLIENT && resolver_is_adopting(supervisor, a->server, a->principal))
+                waiter_wait(&q->waiter, &supervisor->resolver->adopting); /* it may be an alias */
+        else
+                question_create(q, server);
+}
+
+/* Answers the question, or lets it wait in the right place. */
+static void question_look(struct question *q)
+{
+        const struct ipc_resolve *a = &q->asked;
+        struct session *s = session_find(q->waiter.peer->supervisor->sessions, a->principal, a->server,
+                                         (enum key_kind) a->kind, a->key);
+        bool is_stale = s && a->stale_id[0] && streq(s->record.id, a->stale_id);
+
+        if (!s)
+                question_missing(q);
+        else if (session_is_reachable(s) && !is_stale)
+                answer_ok(q, s);
+        else if (session_state_is_ending(s->state) && !a->may_create)
+                question_refuse(q);
+        else if (session_state_is_ending(s->state) || is_stale || s->state == SESSION_ADOPTING)
+                wait_for(q, s, STAGE_END);
+        else
+                wait_for(q, s, STAGE_LAUNCH);
+}
+
+/* ---- waiting ---------------------------------------------------------------------------------- */
+
+static void question_on_change(struct waiter *w, struct session *s)
+{
+        struct question *q = (struct question *) w;
+        bool is_stale = streq(s->record.id, q->asked.stale_id);
+
+        if (session_is_reachable(s) && !is_stale)
+                answer_ok(q, s);
+        else if (q->stage == STAGE_END && session_state_is_ending(s->state) && !q->asked.may_create)
+                question_refuse(q);
+}
+
+static void question_on_ended(struct waiter *w, struct session *s)
+{
+        struct question *q = (struct question *) w;
+
+        if (q->stage == STAGE_LAUNCH)
+                answer_ended(q, RESOLVE_FAILED, s);
+        else
+                question_look(q);
+}
+
+static void question_on_deadline(struct waiter *w)
+{
+        answer_reason((struct question *) w, RESOLVE_FAILED, REASON_unavailable);
+}
+
+static void question_free(struct waiter *w)
+{
+        free(w);
+}
+
+static void list_look(struct waiter_list *list, bool is_late)
+{
+        struct waiter_list now = TAILQ_HEAD_INITIALIZER(now);
+
+        for (struct waiter *w; (w = TAILQ_FIRST(list));)
+                waiter_wait(w, &now);
+        for (struct waiter *w; (w = TAILQ_FIRST(&now));) {
+                struct question *q = (struct question *) w;
+
+                q->is_late = is_late;
+                question_look(q);
+                /* Each look ends the question or moves it to another list. */
+        }
+}
+
+static void on_late(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
+{
+        list_look(&((struct resolver *) userdata)->late, true);
+}
+
+static void on_change(struct session *s, enum session_state old, void *userdata)
+{
+        struct resolver *resolver = userdata;
+
+        waiters_changed(s);
+        if (old != SESSION_ADOPTING || s->state == SESSION_ADOPTING)
+                return;
+        /* What its worker knows more than the record (aliases) follows its HELLO: look late. */
+        for (struct waiter *w; (w = TAILQ_FIRST(&resolver->adopting));)
+                waiter_wait(w, &resolver->late);
+        event_active(resolver->late_event, EV_TIMEOUT, 0);
+}
+
+/* ---- the module ------------------------------------------------------------------------------- */
+
+static bool resolve_is_valid(const struct ipc_resolve *a)
+{
+        return IPC_STRING_OK(a->server) && IPC_STRING_OK(a->principal) && IPC_STRING_OK(a->key) &&
+               IPC_STRING_OK(a->stale_id) && a->key[0] && a->kind > 0 && a->kind < KEY__MAX;
+}
+
+int resolver_on_resolve(struct peer *peer, const struct ipc_message *m)
+{
+        const struct ipc_resolve *asked = m->body;
+        struct supervisor *supervisor = peer->supervisor;
+        static const struct waiter_ops ops = {
+                .on_change = question_on_change,
+                .on_ended = question_on_ended,
+                .on_deadline = question_on_deadline,
+                .free = question_free,
+        };
+
+        if (!resolve_is_valid(asked))
+                return -EBADMSG;
+        /* A router asks at most once for each client it serves. */
+        if (peer->n_waiters > supervisor->config->clients_max)
+                return -ENOBUFS;
+        struct question *q = calloc(1, sizeof(*q));
+
+        if (!q)
+                return -ENOMEM;
+        q->asked = *asked;
+        int r = waiter_init(&q->waiter, peer, m->cookie, routers_resolve_usec(supervisor) - USEC_PER_SEC, &ops);
+
+        if (r < 0) {
+                free(q);
+                return r;
+        }
+        supervisor->counters.resolves++;
+        question_look(q);
+        return 0;
+}
+
+int resolver_new(struct supervisor *supervisor, struct resolver **ret)
+{
+        _cleanup_(resolver_freep) struct resolver *resolver = calloc(1, sizeof(*resolver));
+
+        if (!resolver)
+                return -ENOMEM;
+        resolver->supervisor = supervisor;
+        TAILQ_INIT(&resolver->late);
+        TAILQ_INIT(&resolver->adopting);
+        resolver->observer.on_change = on_change;
+        resolver->observer.userdata = resolver;
+        supervisor_observe(supervisor, &resolver->observer);
+        resolver->late_event = event_new(supervisor->base, -1, 0, on_late, resolver);
+        if (!resolver->late_event || event_priority_set(resolver->late_event, LOOP_LATE) < 0)
+                return -ENOMEM;
+        *ret = TAKE_PTR(resolver);
+        return 0;
+}
+
+struct resolver *resolver_free(struct resolver *resolver)
+{
+        if (!resolver)
+                return NULL;
+        supervisor_unobserve(resolver->supervisor, &resolver->observer);
+        if (resolver->late_event)
+                event_free(resolver->late_event);
+        free(resolver);
+        return NULL;
+}

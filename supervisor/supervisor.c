@@ -1,0 +1,287 @@
+#include "supervisor/supervisor.h"
+
+#include "common/fd.h"
+#include "common/log.h"
+#include "common/varlink_server.h"
+#include "supervisor/admission.h"
+#include "supervisor/control.h"
+#include "supervisor/folders.h"
+#include "supervisor/janitor.h"
+#include "supervisor/lifecycle.h"
+#include "supervisor/orderly_stop.h"
+#include "supervisor/peers.h"
+#include "supervisor/rebuild.h"
+#include "supervisor/resolve.h"
+#include "supervisor/routers.h"
+
+#include <signal.h>
+#include <sys/prctl.h>
+
+/* ---- observers -------------------------------------------------------------------------------- */
+
+void supervisor_observe(struct supervisor *supervisor, struct session_observer *observer)
+{
+        TAILQ_INSERT_TAIL(&supervisor->observers, observer, entry);
+}
+
+void supervisor_unobserve(struct supervisor *supervisor, struct session_observer *observer)
+{
+        TAILQ_REMOVE(&supervisor->observers, observer, entry);
+}
+
+/* ---- reload ----------------------------------------------------------------------------------- */
+
+/* Sessions of servers that are gone drain; all others stay as they are. */
+static void drain_removed(struct supervisor *supervisor)
+{
+        struct session *s = session_next(supervisor->sessions, NULL);
+
+        while (s) {
+                struct session *next = session_next(supervisor->sessions, s);
+
+                if (!config_find(supervisor->config, s->record.server))
+                        lifecycle_stop(s, REASON_stopping, s->drain_usec);
+                s = next;
+        }
+}
+
+int supervisor_reload(struct supervisor *supervisor, struct config_report *report)
+{
+        struct config *config;
+
+        notify_reloading();
+        int r = config_load(supervisor->options.config, &config, report);
+
+        if (r >= 0) {
+                config_free(supervisor->config);
+                supervisor->config = config;
+                drain_removed(supervisor);
+                admission_reconsider(supervisor->admission);
+                routers_reconfigure(supervisor->routers);
+                log_info("configuration read again: %zu servers", config->n_servers);
+        } else
+                log_error("%s holds mistakes: everything stays as it was", supervisor->options.config);
+        notify_ready(r >= 0 ? "Configuration read again" : "The configuration holds mistakes, the former one is in force");
+        return r;
+}
+
+/* ---- signals and events ----------------------------------------------------------------------- */
+
+static void on_stop_signal(_unused_ evutil_socket_t signal, _unused_ short what, void *userdata)
+{
+        supervisor_stop(userdata);
+}
+
+static void on_reload_signal(_unused_ evutil_socket_t signal, _unused_ short what, void *userdata)
+{
+        struct supervisor *supervisor = userdata;
+        struct config_report report = { .notes = NULL };
+
+        if (!supervisor->is_stopping)
+                (void) supervisor_reload(supervisor, &report);
+        for (size_t i = 0; i < report.n_notes; i++)
+                log_line(report.notes[i].is_mistake ? LOG_ERR : LOG_NOTICE, "%s: %s: %s", supervisor->options.config,
+                         report.notes[i].json_path, report.notes[i].text);
+        config_report_done(&report);
+}
+
+static void on_after_end(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
+{
+        struct supervisor *supervisor = userdata;
+
+        session_table_trim(supervisor->sessions, supervisor->config->tombstones_max);
+        if (supervisor->is_stopping)
+                orderly_stop_continue(supervisor);
+}
+
+static void on_tracked_empty(struct tracked *tracked, _unused_ void *userdata)
+{
+        struct tracked_owner *owner = tracked_userdata(tracked);
+
+        owner->on_empty(owner);
+}
+
+static void on_other_child(pid_t pid, void *userdata)
+{
+        workspaces_on_child_exit(((struct supervisor *) userdata)->workspaces, pid);
+}
+
+static void on_routers_up(struct supervisor *supervisor)
+{
+        log_info("ready: %zu servers, %u routers", supervisor->config->n_servers, supervisor->config->routers);
+        notify_ready("Serving");
+}
+
+static int signals_make(struct supervisor *supervisor)
+{
+        const struct {
+                int signal;
+                event_callback_fn callback;
+        } signals[] = {
+                { SIGTERM, on_stop_signal },
+                { SIGINT, on_stop_signal },
+                { SIGHUP, on_reload_signal },
+        };
+
+        (void) signal(SIGPIPE, SIG_IGN);
+        for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
+                supervisor->signals[i] = evsignal_new(supervisor->base, signals[i].signal, signals[i].callback, supervisor);
+                if (!supervisor->signals[i] || event_add(supervisor->signals[i], NULL) < 0)
+                        return -ENOMEM;
+        }
+        return 0;
+}
+
+/* ---- making it -------------------------------------------------------------------------------- */
+
+static int loop_make(struct supervisor *supervisor)
+{
+        supervisor->base = event_base_new();
+        if (!supervisor->base || event_base_priority_init(supervisor->base, LOOP__MAX) < 0)
+                return -ENOMEM;
+        supervisor->after_end = event_new(supervisor->base, -1, 0, on_after_end, supervisor);
+        supervisor->watchdog = notify_watchdog_new(supervisor->base);
+        if (supervisor->watchdog)
+                event_priority_set(supervisor->watchdog, LOOP_URGENT);
+        if (!supervisor->after_end)
+                return -ENOMEM;
+        return signals_make(supervisor);
+}
+
+static int sockets_take(struct supervisor *supervisor)
+{
+        int r = listen_fds_take(&supervisor->listen);
+
+        if (r < 0)
+                return log_errno(r, "cannot use the sockets that were handed over");
+        if (supervisor->listen.n_http == 0) {
+                log_error("no TCP listener was handed over (LISTEN_FDS): start this from systemd or with `envmux run`");
+                return -ENOTCONN;
+        }
+        return 0;
+}
+
+static int control_open(struct supervisor *supervisor)
+{
+        supervisor->control_fd = supervisor->listen.control >= 0 ? TAKE_FD(supervisor->listen.control)
+                                                                 : varlink_listen(supervisor->options.control);
+        if (supervisor->control_fd < 0)
+                return log_errno(supervisor->control_fd, "cannot listen on %s", supervisor->options.control);
+        (void) notify_store_fd("control", supervisor->control_fd);
+        return control_new(supervisor, supervisor->control_fd, &supervisor->control);
+}
+
+/* What sessions live on. The order of the observers is the order in which they hear of a move: routers
+ * know a session before the question that made it is answered. */
+static int sessions_make(struct supervisor *supervisor)
+{
+        const struct supervisor_options *options = &supervisor->options;
+
+        supervisor->sessions = session_table_new();
+        if (!supervisor->sessions)
+                return -ENOMEM;
+        int r = children_new(supervisor->base, on_other_child, supervisor, &supervisor->children);
+
+        if (r >= 0)
+                r = tracking_new(supervisor->base, options->cgroup_root, options->runtime, on_tracked_empty, supervisor,
+                                 &supervisor->tracking);
+        if (r >= 0)
+                r = workspaces_new(supervisor->base, options->state, &supervisor->workspaces);
+        if (r >= 0)
+                r = admission_new(supervisor, &supervisor->admission);
+        if (r >= 0)
+                r = routers_new(supervisor, on_routers_up, &supervisor->routers);
+        if (r >= 0)
+                r = resolver_new(supervisor, &supervisor->resolver);
+        return r;
+}
+
+static int parts_make(struct supervisor *supervisor)
+{
+        int r = sessions_make(supervisor);
+
+        if (r >= 0)
+                r = janitor_new(supervisor, &supervisor->janitor);
+        if (r >= 0)
+                r = rebuild_new(supervisor, &supervisor->rebuild);
+        if (r >= 0)
+                r = peers_new(supervisor, supervisor->listen.ipc, &supervisor->peers);
+        if (r < 0)
+                return log_errno(r, "cannot start");
+        if (!tracking_has_cgroups(supervisor->tracking))
+                log_notice("no writable cgroup v2 tree: sessions are tracked by process tree");
+        return control_open(supervisor);
+}
+
+int supervisor_new(const struct supervisor_options *options, struct config *config_consume, struct supervisor **ret)
+{
+        _cleanup_(supervisor_freep) struct supervisor *supervisor = calloc(1, sizeof(*supervisor));
+
+        if (!supervisor) {
+                config_free(config_consume);
+                return -ENOMEM;
+        }
+        TAILQ_INIT(&supervisor->observers);
+        supervisor->options = *options;
+        supervisor->config = config_consume;
+        supervisor->sockets_fd = supervisor->records_fd = supervisor->control_fd = -1;
+        supervisor->listen.ipc = supervisor->listen.control = -1;
+        supervisor->started_realtime_usec = now_realtime_usec();
+        if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+                return log_errno(-errno, "cannot become a subreaper");
+        int r = folders_open(options, &supervisor->sockets_fd, &supervisor->records_fd);
+
+        if (r >= 0)
+                r = loop_make(supervisor);
+        if (r >= 0)
+                r = sockets_take(supervisor);
+        if (r >= 0)
+                r = parts_make(supervisor);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(supervisor);
+        return 0;
+}
+
+struct supervisor *supervisor_free(struct supervisor *supervisor)
+{
+        if (!supervisor)
+                return NULL;
+        control_free(supervisor->control);
+        peers_free(supervisor->peers);
+        rebuild_free(supervisor->rebuild);
+        janitor_free(supervisor->janitor);
+        session_table_free(supervisor->sessions);
+        resolver_free(supervisor->resolver);
+        routers_free(supervisor->routers);
+        admission_free(supervisor->admission);
+        workspaces_free(supervisor->workspaces);
+        tracking_free(supervisor->tracking);
+        children_free(supervisor->children);
+        struct event *const events[] = {
+                supervisor->signals[0], supervisor->signals[1], supervisor->signals[2],
+                supervisor->watchdog, supervisor->after_end, supervisor->stop_deadline,
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(events); i++)
+                if (events[i])
+                        event_free(events[i]);
+        listen_fds_done(&supervisor->listen);
+        fd_close(supervisor->control_fd);
+        fd_close(supervisor->sockets_fd);
+        fd_close(supervisor->records_fd);
+        config_free(supervisor->config);
+        if (supervisor->base)
+                event_base_free(supervisor->base);
+        free(supervisor);
+        return NULL;
+}
+
+int supervisor_run(struct supervisor *supervisor)
+{
+        int r = event_base_dispatch(supervisor->base);
+
+        if (r < 0)
+                log_error("the event loop failed");
+        return r < 0 ? EXIT_FAILURE : supervisor->exit_code;
+}

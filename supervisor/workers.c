@@ -1,0 +1,178 @@
+#include "supervisor/workers.h"
+
+#include "common/log.h"
+#include "supervisor/routers.h"
+#include "supervisor/session_logs.h"
+#include "supervisor/supervisor.h"
+
+#include <sys/wait.h>
+
+#define LAST_LINES_BYTES_MAX (16u * 1024)
+
+static int alias_add(struct session *s, enum key_kind kind, const char *key)
+{
+        struct session_alias *evicted = NULL;
+        int r = session_alias_add(s->supervisor->sessions, s, kind, key, &evicted);
+
+        if (r < 0)
+                return r;
+        if (evicted)
+                routers_push_alias(s->supervisor->routers, s, evicted->kind, evicted->key, true);
+        free(evicted);
+        if (r > 0)
+                routers_push_alias(s->supervisor->routers, s, kind, key, false);
+        return 0;
+}
+
+/* A key that is no caller's choice: nobody can take another's named session by an alias. */
+static bool alias_is_valid(uint64_t kind, const char *key)
+{
+        return (kind == KEY_TRANSPORT || kind == KEY_CLIENT) && key[0] != '\0';
+}
+
+/* ---- HELLO ------------------------------------------------------------------------------------ */
+
+int workers_hello(struct peer *peer, struct session *s, const struct ipc_hello *hello)
+{
+        struct ipc_welcome welcome = { .version = IPC_VERSION };
+
+        if (s->worker)
+                peer_detach(s->worker); /* it ended, and its EOF was not read yet */
+        s->worker = peer;
+        peer->session = s;
+        s->worker_pid = (pid_t) hello->pid;
+        s->backend_pid = (pid_t) hello->backend_pid;
+        if (s->state == SESSION_ADOPTING && s->tracked) {
+                tracked_set_worker(s->tracked, s->worker_pid, -1);
+                free(s->tracking);
+                s->tracking = strdup(tracked_describe(s->tracked));
+                s->supervisor->counters.sessions_adopted++;
+        }
+        (void) IPC_SEND(peer->channel, IPC_WELCOME, 0, &welcome);
+        session_dispatch(s, hello->is_gone ? EVENT_GONE : hello->is_ready ? EVENT_READY : EVENT_HELLO);
+        return 0;
+}
+
+/* ---- the end of a connection ------------------------------------------------------------------ */
+
+void workers_hangup(struct peer *peer)
+{
+        struct session *s = peer->session;
+
+        log_requests_end(peer);
+        if (!s)
+                return;
+        peer->session = NULL;
+        s->worker = NULL;
+        if (!session_state_is_ending(s->state)) {
+                s->supervisor->counters.workers_lost++;
+                log_warning("session %s: lost its worker", s->record.id);
+        }
+        session_dispatch(s, EVENT_WORKER_LOST);
+}
+
+void workers_session_ended(struct session *s)
+{
+        if (s->worker)
+                peer_detach(s->worker);
+}
+
+/* ---- messages --------------------------------------------------------------------------------- */
+
+int workers_on_alias(struct peer *peer, const struct ipc_message *m)
+{
+        const struct ipc_alias *alias = m->body;
+        struct session *s = peer->session;
+
+        if (!IPC_STRING_OK(alias->id) || !IPC_STRING_OK(alias->key) || !streq(alias->id, s->record.id) ||
+            !alias_is_valid(alias->kind, alias->key))
+                return -EBADMSG;
+        if (!alias->is_removed)
+                return alias_add(s, (enum key_kind) alias->kind, alias->key);
+        if (session_alias_remove(s->supervisor->sessions, s, (enum key_kind) alias->kind, alias->key))
+                routers_push_alias(s->supervisor->routers, s, (enum key_kind) alias->kind, alias->key, true);
+        return 0;
+}
+
+int workers_on_spawned(struct peer *peer, const struct ipc_message *m)
+{
+        const struct ipc_spawned *spawned = m->body;
+
+        peer->session->backend_pid = (pid_t) spawned->backend_pid;
+        session_notify(peer->session, peer->session->state);
+        return 0;
+}
+
+int workers_on_ready(struct peer *peer, _unused_ const struct ipc_message *m)
+{
+        struct session *s = peer->session;
+
+        if (s->state == SESSION_STARTING) {
+                s->supervisor->counters.start_usec_sum += now_usec() - s->since_usec;
+                s->supervisor->counters.sessions_started++;
+        }
+        session_dispatch(s, EVENT_READY);
+        return 0;
+}
+
+int workers_on_status(struct peer *peer, const struct ipc_message *m)
+{
+        struct session *s = peer->session;
+
+        s->status = *(const struct ipc_status *) m->body;
+        s->status_usec = now_usec();
+        session_dispatch(s, s->status.in_flight > 0 ? EVENT_BUSY : EVENT_QUIET);
+        return 0;
+}
+
+static bool exited_cleanly(const struct session *s)
+{
+        return s->last_exit.is_known && s->last_exit.code == CLD_EXITED && s->last_exit.status == 0;
+}
+
+int workers_on_gone(struct peer *peer, const struct ipc_message *m)
+{
+        static const struct {
+                bool is_failure;
+                enum reason reason;
+        } causes[] = {
+                [GONE_IDLE] = { false, REASON_session_ended },
+                [GONE_DELETED] = { false, REASON_session_ended },
+                [GONE_BACKEND_EXITED] = { true, REASON_backend_exited },
+                [GONE_START_FAILED] = { true, REASON_start_failed },
+                [GONE_START_TIMEOUT] = { true, REASON_start_timeout },
+                [GONE_STOPPED] = { false, REASON_session_ended },
+        };
+        const struct ipc_gone *gone = m->body;
+        struct session *s = peer->session;
+        _cleanup_(failure_owned_freep) struct failure_owned *failure = NULL;
+
+        if (gone->cause == 0 || gone->cause >= ELEMENTSOF(causes))
+                return -EBADMSG;
+        bool is_failure = causes[gone->cause].is_failure &&
+                          !(gone->cause == GONE_BACKEND_EXITED && exited_cleanly(s));
+        bool has_failure = m->blob_size > 0 && failure_from_json(m->blob, m->blob_size, &failure) >= 0;
+
+        session_set_end(s, is_failure, causes[gone->cause].reason, has_failure ? m->blob : NULL, m->blob_size);
+        session_dispatch(s, EVENT_GONE);
+        return 0;
+}
+
+int workers_on_backend_exited(struct peer *peer, const struct ipc_message *m)
+{
+        const struct ipc_exited *exited = m->body;
+        struct session *s = peer->session;
+        size_t size = MIN_OF(m->blob_size, (size_t) LAST_LINES_BYTES_MAX);
+
+        s->last_exit = (struct session_exit) {
+                .is_known = true,
+                .pid = (pid_t) exited->pid,
+                .code = exited->code,
+                .status = exited->status,
+        };
+        s->backend_pid = 0;
+        free(s->last_lines);
+        s->last_lines = size > 0 ? strndup(m->blob + m->blob_size - size, size) : NULL;
+        session_notify(s, s->state);
+        return 0;
+}
