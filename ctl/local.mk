@@ -1,16 +1,21 @@
 # The `envmux` command.
 bin_PROGRAMS += envmux
 envmux_SOURCES = \
+	ctl/call.c \
+	ctl/call_print.c ctl/call_print.h \
+	ctl/call_values.c ctl/call_values.h \
 	ctl/check.c \
 	ctl/client.c ctl/client.h \
 	ctl/commands.def \
 	ctl/ctl.h \
 	ctl/descendants.c ctl/descendants.h \
 	ctl/events.c \
+	ctl/fetch.c ctl/fetch.h \
 	ctl/fields.c ctl/fields.h \
 	ctl/libexec.c ctl/libexec.h \
 	ctl/logs.c \
 	ctl/main.c \
+	ctl/mcp.c ctl/mcp.h \
 	ctl/metrics.c \
 	ctl/notice.c ctl/notice.h \
 	ctl/options.c \
@@ -23,6 +28,7 @@ envmux_SOURCES = \
 	ctl/run_listen.c \
 	ctl/servers.c \
 	ctl/show.c \
+	ctl/sse.c ctl/sse.h \
 	ctl/stop.c \
 	ctl/table.c ctl/table.h \
 	ctl/watch.c ctl/watch.h \

@@ -1,6 +1,5 @@
 #include "ctl/table.h"
 
-#include <stdio.h>
 #include <sys/ioctl.h>
 
 #define GAP 2
@@ -74,20 +73,31 @@ bool terminal_has_colour(void)
         return is_terminal() && !(no_colour && no_colour[0]) && term && !streq(term, "dumb");
 }
 
-void print_safely(const char *text, size_t size)
+/* plain: control characters that may stay. */
+static void print_visibly(FILE *file, const char *text, size_t size, const char *plain)
 {
-        bool visible = is_terminal();
+        bool visible = isatty(fileno(file)) == 1;
 
         for (size_t i = 0; i < size; i++) {
                 unsigned char c = (unsigned char) text[i];
 
-                if (visible && ((c < 0x20 && c != '\t') || c == 0x7f)) {
-                        putchar('^');
-                        putchar(c ^ 0x40);
+                if (visible && (c < 0x20 || c == 0x7f) && (c == 0 || !strchr(plain, c))) {
+                        putc('^', file);
+                        putc(c ^ 0x40, file);
                 } else {
-                        putchar(c);
+                        putc(c, file);
                 }
         }
+}
+
+void print_safely(const char *text, size_t size)
+{
+        print_visibly(stdout, text, size, "\t");
+}
+
+void print_lines_safely(FILE *file, const char *text)
+{
+        print_visibly(file, text, strlen(text), "\t\n");
 }
 
 /* Columns that text takes: code points, each counted as one. */

@@ -3,6 +3,8 @@
 
 #include "common/macro.h"
 
+#include <stdio.h>
+
 struct table;
 
 struct table_column {
@@ -25,5 +27,7 @@ void table_print(const struct table *table);
 /* Whether standard output is a terminal that should get colours (NO_COLOR and TERM=dumb say no). */
 bool terminal_has_colour(void);
 
-/* Prints text without a newline; on a terminal control characters become visible, as in ^[. */
+/* Print text that somebody else made: on a terminal its control characters become visible, as in ^[.
+ * print_safely is for one line and prints to standard output, print_lines_safely keeps newlines. */
 void print_safely(const char *text, size_t size);
+void print_lines_safely(FILE *file, const char *text);

@@ -78,3 +78,6 @@ tests_unit_test_config_mistakes_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test-config-parts
 tests_unit_test_config_parts_SOURCES = tests/unit/test-config-parts.c $(CONFIG_FIXTURE)
 tests_unit_test_config_parts_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test-call
+tests_unit_test_call_SOURCES = tests/unit/test-call.c ctl/call_values.c ctl/fetch.c ctl/mcp.c ctl/options.c ctl/sse.c
+tests_unit_test_call_LDADD = $(UNIT_LIBS)
