@@ -288,16 +288,17 @@ static enum http_parse_event parser_run(struct http_parser *p, const char *data,
 /* Bounds what comes between body bytes: chunk extensions and trailers have no other end. */
 static enum http_parse_event account_body(struct http_parser *p, enum http_parse_event event, size_t consumed)
 {
-        if (event == HTTP_PARSE_BODY) {
-                p->overhead_bytes = 0;
-                p->body_bytes += p->body.size;
-                if (p->limits->body_bytes_max > 0 && p->body_bytes > p->limits->body_bytes_max)
-                        return fail(p, 413, "body too large");
-                return event;
-        }
-        p->overhead_bytes += consumed;
+        bool is_body = event == HTTP_PARSE_BODY;
+
+        p->overhead_bytes += consumed - (is_body ? p->body.size : 0);
         if (p->overhead_bytes > p->limits->head_bytes_max)
                 return fail(p, 431, "chunk extension or trailer too large");
+        if (!is_body)
+                return event;
+        p->overhead_bytes = 0;
+        p->body_bytes += p->body.size;
+        if (p->limits->body_bytes_max > 0 && p->body_bytes > p->limits->body_bytes_max)
+                return fail(p, 413, "body too large");
         return event;
 }
 

@@ -5,3 +5,11 @@ check_PROGRAMS += tests/fuzz/fuzz-json
 tests_fuzz_fuzz_json_SOURCES = tests/fuzz/fuzz-json.c $(FUZZ_RUNNER)
 tests_fuzz_fuzz_json_LDADD = $(COMMON_LIBS)
 EXTRA_DIST += tests/fuzz/corpus
+
+check_PROGRAMS += tests/fuzz/fuzz-http
+tests_fuzz_fuzz_http_SOURCES = tests/fuzz/fuzz-http.c $(FUZZ_RUNNER)
+tests_fuzz_fuzz_http_LDADD = $(COMMON_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz-http-conn
+tests_fuzz_fuzz_http_conn_SOURCES = tests/fuzz/fuzz-http-conn.c $(FUZZ_RUNNER)
+tests_fuzz_fuzz_http_conn_LDADD = $(COMMON_LIBS)
