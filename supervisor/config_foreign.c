@@ -10,8 +10,10 @@
         { .name = (name_), .is_top = true, .verdict = (verdict_), .harmless = (harmless_), .clients = (clients_), \
           .text = (text_) }
 
-#define TOOLS "would offer tools that it holds back; envmux filters no tools: remove the key if all may be called, or " \
-              "restrict the server itself by its own arguments"
+#define TOOLS "would offer tools that it holds back; envmux filters no tools: remove the key if all may be called, " \
+              "or restrict the server itself by its own arguments"
+#define UNCONFINED "would run the server unconfined; envmux does not confine servers yet: remove the key if the " \
+                   "server may do what your user may do"
 #define APPROVAL "approving calls is the client's business"
 #define REMOTE "belongs to a server reached by URL"
 #define FOR_PEOPLE "describes the server to people"
@@ -26,12 +28,9 @@ const struct config_foreign config_foreigns[] = {
         REFUSED("enabled_tools", HARMLESS_STAR, "Codex", TOOLS),
         REFUSED("allowedTools", HARMLESS_STAR, "several clients", TOOLS),
         REFUSED("tools", HARMLESS_STAR, "GitHub Copilot", TOOLS),
-        REFUSED("sandbox", HARMLESS_EMPTY, "VS Code", "would run the server unconfined; envmux does not confine servers "
-                "yet: remove the key if the server may do what your user may do"),
-        REFUSED("sandboxEnabled", HARMLESS_EMPTY, "VS Code", "would run the server unconfined; envmux does not confine "
-                "servers yet: remove the key if the server may do what your user may do"),
-        REFUSED("permissions", HARMLESS_EMPTY, "several clients", "would run the server without these limits: remove the "
-                "key if the server may do what your user may do"),
+        REFUSED("sandbox", HARMLESS_EMPTY, "VS Code", UNCONFINED),
+        REFUSED("sandboxEnabled", HARMLESS_EMPTY, "VS Code", UNCONFINED),
+        REFUSED("permissions", HARMLESS_EMPTY, "several clients", UNCONFINED),
 
         /* about the client, not about the server */
         ENTRY("alwaysAllow", FOREIGN_NOTE, "Cline, Roo Code", APPROVAL),

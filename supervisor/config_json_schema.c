@@ -11,7 +11,8 @@
 #include <json-c/json.h>
 
 #define COUNTED "[0-9]+(\\\\.[0-9]+)? *(us|ms|s|sec|seconds?|m|min|minutes?|h|hr|hours?|d|days?|w|weeks?)"
-#define DURATION_SCHEMA "{\"type\": \"string\", \"pattern\": \"^ *([0-9]+(\\\\.[0-9]+)?|" COUNTED "( *" COUNTED ")*) *$\"}"
+#define DURATION_SCHEMA \
+        "{\"type\": \"string\", \"pattern\": \"^ *([0-9]+(\\\\.[0-9]+)?|" COUNTED "( *" COUNTED ")*) *$\"}"
 #define SIZE_SCHEMA "{\"type\": \"string\", \"pattern\": \"^[0-9]+ *([KMGT](i?B)?)?$\"}"
 
 /* A constant of the program, so it always parses; NULL only without memory. */
@@ -189,8 +190,10 @@ static struct json_object *map_schema(void)
         struct json_object *schema = fragment(
                 "{\"type\": \"object\", \"additionalProperties\": {"
                 "\"if\": {\"anyOf\": ["
-                "{\"type\": \"object\", \"required\": [\"disabled\"], \"properties\": {\"disabled\": {\"const\": true}}},"
-                "{\"type\": \"object\", \"required\": [\"enabled\"], \"properties\": {\"enabled\": {\"const\": false}}},"
+                "{\"type\": \"object\", \"required\": [\"disabled\"],"
+                " \"properties\": {\"disabled\": {\"const\": true}}},"
+                "{\"type\": \"object\", \"required\": [\"enabled\"],"
+                " \"properties\": {\"enabled\": {\"const\": false}}},"
                 "{\"type\": \"object\", \"not\": {\"required\": [\"command\"]}, \"anyOf\": [{\"required\": [\"url\"]}, "
                 "{\"required\": [\"serverUrl\"]}, {\"required\": [\"httpUrl\"]}, {\"required\": [\"tcp\"]}]}]},"
                 "\"then\": {\"type\": \"object\"}, \"else\": {\"$ref\": \"#/definitions/entry\"}}}");

@@ -4,7 +4,6 @@
 #include "supervisor/config_report.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -133,24 +132,27 @@ void config_machine_judge(const struct config_machine *machine, const struct con
         struct config_at own = config_at_member(&top, "envmux");
         struct config_at sessions_at = config_at_member(&own, "max_sessions");
         struct config_at clients_at = config_at_member(&own, "max_clients");
-        uint64_t sessions = count_sessions(config);
-        uint64_t processes = sessions * PROCESSES_PER_SESSION + config->routers + 2;
+        unsigned long long sessions = count_sessions(config);
+        unsigned long long processes = sessions * PROCESSES_PER_SESSION + config->routers + 2;
+        unsigned long long files = sessions * FILES_PER_SESSION + FILES_BESIDE;
+        unsigned long long client_files = config->clients_max * 2ull + FILES_BESIDE;
+        unsigned long long memory = sessions > 0 ? machine->memory_bytes / sessions : UINT64_MAX;
 
         if (processes > machine->processes)
-                config_report_note(&sessions_at, "%" PRIu64 " sessions need at least %" PRIu64 " processes, but %s is %" PRIu64,
-                                   sessions, processes, machine->processes_limit, machine->processes);
-        if (sessions * FILES_PER_SESSION + FILES_BESIDE > machine->files)
-                config_report_note(&sessions_at, "%" PRIu64 " sessions need %" PRIu64 " open files in the supervisor, but the "
-                                   "limit (ulimit -Hn) is %" PRIu64, sessions,
-                                   sessions * FILES_PER_SESSION + FILES_BESIDE, machine->files);
-        if ((uint64_t) config->clients_max * 2 + FILES_BESIDE > machine->files)
-                config_report_note(&clients_at, "%u clients need %u open files in each router, but the limit (ulimit -Hn) is "
-                                   "%" PRIu64, config->clients_max, config->clients_max * 2 + FILES_BESIDE,
-                                   machine->files);
-        if (sessions > 0 && machine->memory_bytes / sessions < MEMORY_PER_SESSION)
-                config_report_note(&sessions_at, "%" PRIu64 " sessions would have %" PRIu64 " MiB of memory each; a server "
-                                   "written in Python or JavaScript takes 50 to 100 MiB", sessions,
-                                   machine->memory_bytes / sessions >> 20);
+                config_report_note(&sessions_at, "%llu sessions need at least %llu processes, but %s is %llu", sessions,
+                                   processes, machine->processes_limit, (unsigned long long) machine->processes);
+        if (files > machine->files)
+                config_report_note(&sessions_at, "%llu sessions need %llu open files in the supervisor, but the limit "
+                                                 "(ulimit -Hn) is %llu",
+                                   sessions, files, (unsigned long long) machine->files);
+        if (client_files > machine->files)
+                config_report_note(&clients_at, "%u clients need %llu open files in each router, but the limit "
+                                                "(ulimit -Hn) is %llu",
+                                   config->clients_max, client_files, (unsigned long long) machine->files);
+        if (memory < MEMORY_PER_SESSION)
+                config_report_note(&sessions_at, "%llu sessions would have %llu MiB of memory each; a server written "
+                                                 "in Python or JavaScript takes 50 to 100 MiB",
+                                   sessions, memory >> 20);
 }
 
 void config_check_machine(const struct config *config, struct config_report *report)

@@ -90,7 +90,8 @@ const struct config_key config_keys[] = {
           .default_words = "twice the cores, at least 4",
           .why = "backends that start at the same time; more would only make each other late" },
         { "queue", TOP(queue_max), COUNT(0, 100000, "1000"),
-          .why = "sessions that may wait for room or for their turn to start; beyond it the answer is an error at once" },
+          .why = "sessions that may wait for room or for their turn to start; "
+                 "beyond it the answer is an error at once" },
         { "queue_timeout", TOP(queue_usec), DURATION(0, USEC_PER_HOUR, "1min"),
           .why = "how long one may wait there; clients give up in their own time" },
         { "max_ended", TOP(tombstones_max), COUNT(0, 100000, "1000"),
@@ -108,7 +109,8 @@ const struct config_key config_keys[] = {
           .pattern = "^[A-Za-z][A-Za-z0-9-]{0,62}$", .pattern_words = "the name of a header: letters, digits and -",
           .why = "the request header by which a client chooses its session's key" },
         { "origins", TOP(origins), .type = CONFIG_STRINGS, .maximum = 256, .default_words = "none",
-          .pattern = "^[a-z][a-z0-9+.-]*://[^/?#@ ]+$", .pattern_words = "an origin such as \"https://app.example.org\"",
+          .pattern = "^[a-z][a-z0-9+.-]*://[^/?#@ ]+$",
+          .pattern_words = "an origin such as \"https://app.example.org\"",
           .why = "web pages, beyond those of this machine, that may send requests; "
                  "any other page in a browser could reach a server on this machine" },
         { "hosts", TOP(hosts), .type = CONFIG_STRINGS, .maximum = 256, .default_words = "none",

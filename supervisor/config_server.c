@@ -22,8 +22,10 @@ const struct config_entry_key config_entry_keys[] = {
         { "envFile", "{\"type\": \"string\"}", "a file of NAME=VALUE lines; \"env\" wins over it" },
         { "cwd", "{\"type\": \"string\"}",
           "its working directory, relative to the configuration file; without it the session's private workspace" },
-        { "type", "{\"enum\": [\"stdio\", \"local\", \"http\", \"sse\", \"streamable-http\", \"streamableHttp\", "
-          "\"streamable_http\", \"ws\", \"websocket\"]}", "how clients reach it; anything but stdio and local means by URL" },
+        { "type",
+          "{\"enum\": [\"stdio\", \"local\", \"http\", \"sse\", \"streamable-http\", \"streamableHttp\", "
+          "\"streamable_http\", \"ws\", \"websocket\"]}",
+          "how clients reach it; anything but stdio and local means by URL" },
         { "transportType", "{\"type\": \"string\"}", "an older name of \"type\"" },
         { "source", "{\"type\": \"string\"}", "Zed's; \"custom\" is a server with a command" },
         { "disabled", "{\"type\": \"boolean\"}", "true: the entry is not read any further" },
@@ -36,8 +38,8 @@ const struct config_entry_key config_entry_keys[] = {
         {},
 };
 
-const char *const config_server_reserved_names[] = { ".", "..", "s", "mcp", "healthz", "readyz", "control", ".well-known",
-                                                     NULL };
+const char *const config_server_reserved_names[] = { ".", "..", "s", "mcp", "healthz", "readyz", "control",
+                                                     ".well-known", NULL };
 
 /* An entry while it is read. */
 struct reading {
@@ -152,8 +154,8 @@ static bool is_remote(const struct reading *r, bool type_is_remote)
                 if (!member(r, *name))
                         continue;
                 if (type_is_remote || !member(r, "command")) {
-                        config_report_note(r->at, "SKIPPED: it is reached by URL, and envmux serves only backends that it "
-                                           "starts itself");
+                        config_report_note(r->at, "SKIPPED: it is reached by URL, and envmux serves only backends that "
+                                                  "it starts itself");
                         return true;
                 }
                 config_report_note(&at, "ignored: the entry has a command");
@@ -221,8 +223,8 @@ static int read_command(struct reading *r)
                 return 0;
         }
         if (json_object_is_type(value, json_type_object)) {
-                config_report_mistake(&at, "must be a string, is an object (Zed's older form): write \"command\", \"args\" "
-                                      "and \"env\" beside each other");
+                config_report_mistake(&at, "must be a string, is an object (Zed's older form): write \"command\", "
+                                           "\"args\" and \"env\" beside each other");
                 return 0;
         }
         raw = config_value_text(&at, value);
@@ -232,8 +234,9 @@ static int read_command(struct reading *r)
                 config_report_mistake(&at, "must not be empty");
                 return 0;
         }
-        e = config_text_compile_fixed(&r->text, &at, raw, "cannot be part of the command: what a client may choose never "
-                                      "decides which program runs; use it in \"args\" or \"env\"", &r->server->command);
+        e = config_text_compile_fixed(&r->text, &at, raw, "cannot be part of the command: what a client may choose "
+                                                          "never decides which program runs; use it in \"args\" or "
+                                                          "\"env\"", &r->server->command);
         if (e < 0 || !r->server->command)
                 return e;
         if (!*r->server->command)
@@ -246,10 +249,10 @@ static int read_command(struct reading *r)
 static int read_args(struct reading *r)
 {
         static const char *const advice[] = {
-                [SCRIPT_SHELL] = "a session's value must not become part of a shell script: write \"$1\" in the script and add "
-                                 "two arguments behind it, \"sh\" and the value",
-                [SCRIPT_CODE] = "a session's value must not become part of a program's text: add it as an argument behind the "
-                                "text",
+                [SCRIPT_SHELL] = "a session's value must not become part of a shell script: write \"$1\" in the script "
+                                 "and add two arguments behind it, \"sh\" and the value",
+                [SCRIPT_CODE] = "a session's value must not become part of a program's text: add it as an argument "
+                                "behind the text",
         };
         struct config_at at = config_at_member(r->at, "args");
         struct json_object *value;
@@ -287,7 +290,8 @@ static int read_cwd(struct reading *r)
         if (e < 0 || !r->server->cwd)
                 return e;
         if (!template_uses(r->server->cwd) && (stat(r->server->cwd, &st) < 0 || !S_ISDIR(st.st_mode)))
-                config_report_note(&at, "%s is not a folder; the backend cannot start while that is so", r->server->cwd);
+                config_report_note(&at, "%s is not a folder; the backend cannot start while that is so",
+                                   r->server->cwd);
         return 0;
 }
 
@@ -361,8 +365,9 @@ int config_server_read(const struct config_server_context *context, const struct
         if (e < 0)
                 return e;
         if (wants_url && server->command && server->transport == TRANSPORT_STDIO)
-                config_report_mistake(at, "its type is that of a server reached by URL, but it has a command: remove \"type\", or "
-                                      "write \"envmux\": {\"transport\": \"http\"} if the command starts an HTTP server");
+                config_report_mistake(at, "its type is that of a server reached by URL, but it has a command: remove "
+                                          "\"type\", or write \"envmux\": {\"transport\": \"http\"} if the command "
+                                          "starts an HTTP server");
         if (at->report->n_mistakes > n_mistakes)
                 return 0;
         e = config_hash_definition(server);

@@ -54,7 +54,9 @@ static int check_arguments(const struct config_at *entry, const struct server_co
                         return -ENOMEM;
                 if (access(path, F_OK) == 0)
                         config_report_note(&element, "%s is there beside the configuration, but the backend starts in "
-                                           "its private workspace: write an absolute path, or \"cwd\": \".\"", argument);
+                                                     "its private workspace: write an absolute path, or "
+                                                     "\"cwd\": \".\"",
+                                           argument);
         }
         return 0;
 }

@@ -64,33 +64,3 @@ int fixture_load(struct fixture *f, const char *text)
         f->said = describe(&f->report);
         return r;
 }
-
-void assert_mistakes(const char *text, const char *expected)
-{
-        struct fixture f;
-
-        fixture_init(&f);
-
-        int r = fixture_load(&f, text);
-
-        assert_string_equal(f.said, expected);
-        assert_int_equal(r, -EINVAL);
-        assert_null(f.config);
-        assert_true(f.report.n_mistakes > 0);
-        fixture_done(&f);
-}
-
-void assert_notes(const char *text, const char *expected)
-{
-        struct fixture f;
-
-        fixture_init(&f);
-
-        int r = fixture_load(&f, text);
-
-        assert_string_equal(f.said, expected);
-        assert_int_equal(r, 0);
-        assert_int_equal(f.report.n_mistakes, 0);
-        assert_non_null(f.config);
-        fixture_done(&f);
-}

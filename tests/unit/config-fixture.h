@@ -18,9 +18,3 @@ void fixture_write(const struct fixture *f, const char *name, const char *text);
 
 /* Loads text; returns what config_load did. */
 int fixture_load(struct fixture *f, const char *text);
-
-/* Loads text and expects exactly these lines (each ends with a line feed) and no configuration. */
-void assert_mistakes(const char *text, const char *expected);
-
-/* Loads text and expects it to be fine, with exactly these lines of notes. */
-void assert_notes(const char *text, const char *expected);

@@ -71,9 +71,10 @@ check_PROGRAMS += tests/unit/test-config
 tests_unit_test_config_SOURCES = tests/unit/test-config.c $(CONFIG_FIXTURE)
 tests_unit_test_config_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 
-check_PROGRAMS += tests/unit/test-config-mistakes
-tests_unit_test_config_mistakes_SOURCES = tests/unit/test-config-mistakes.c $(CONFIG_FIXTURE)
-tests_unit_test_config_mistakes_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test-config-cases
+tests_unit_test_config_cases_SOURCES = tests/unit/test-config-cases.c $(CONFIG_FIXTURE)
+tests_unit_test_config_cases_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+EXTRA_DIST += tests/unit/config-cases.txt
 
 check_PROGRAMS += tests/unit/test-config-parts
 tests_unit_test_config_parts_SOURCES = tests/unit/test-config-parts.c $(CONFIG_FIXTURE)

@@ -26,7 +26,8 @@ static void assert_duration(const char *text, usec_t expected)
 
 static void durations_are_read(void **state)
 {
-        static const char *const bad[] = { "", " ", "min", "1x", "-1s", "1 2", "1h 5", "1.s", ".5s", "1,5s", "1 H", "0x10s", "1e3" };
+        static const char *const bad[] = { "", " ", "min", "1x", "-1s", "1 2", "1h 5", "1.s", ".5s", "1,5s",
+                                           "1 H", "0x10s", "1e3" };
         usec_t usec;
 
         assert_duration("30min", 30 * USEC_PER_MINUTE);
@@ -142,13 +143,14 @@ static void limits_of_the_machine_are_compared(void **state)
                                                   .memory_bytes = UINT64_C(200) * 16 << 20 }, "");
         assert_machine(&(struct config_machine) { .processes = 403, .processes_limit = "kernel.pid_max", .files = 500,
                                                   .memory_bytes = UINT64_C(1) << 30 },
-                       "F: envmux.max_sessions: note: 200 sessions need at least 404 processes, but kernel.pid_max is 403\n"
-                       "F: envmux.max_sessions: note: 200 sessions need 528 open files in the supervisor, but the limit (ulimit "
-                       "-Hn) is 500\n"
-                       "F: envmux.max_clients: note: 1000 clients need 2128 open files in each router, but the limit (ulimit "
-                       "-Hn) is 500\n"
-                       "F: envmux.max_sessions: note: 200 sessions would have 5 MiB of memory each; a server written in Python or "
-                       "JavaScript takes 50 to 100 MiB\n");
+                       "F: envmux.max_sessions: note: 200 sessions need at least 404 processes, but kernel.pid_max is "
+                       "403\n"
+                       "F: envmux.max_sessions: note: 200 sessions need 528 open files in the supervisor, but the "
+                       "limit (ulimit -Hn) is 500\n"
+                       "F: envmux.max_clients: note: 1000 clients need 2128 open files in each router, but the limit "
+                       "(ulimit -Hn) is 500\n"
+                       "F: envmux.max_sessions: note: 200 sessions would have 5 MiB of memory each; a server written "
+                       "in Python or JavaScript takes 50 to 100 MiB\n");
 }
 
 static void this_machine_has_limits(void **state)
@@ -238,7 +240,8 @@ static void the_manual_and_the_table_agree(void **state)
         assert_true(fread(manual, 1, 256 * 1024 - 1, f) > 0);
         fclose(f);
 
-        const char *entry = strstr(manual, "\n.Ss Keys in an entry\n"), *top = strstr(manual, "\n.Ss Keys at the top\n");
+        const char *entry = strstr(manual, "\n.Ss Keys in an entry\n"), *top = strstr(manual, "\n.Ss Keys at the "
+                                                                                              "top\n");
 
         assert_non_null(entry);
         assert_non_null(top);
