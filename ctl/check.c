@@ -21,9 +21,9 @@ static int run(const struct command *self, int argc, char **argv)
                                 supervisor);
         /* A file named like an option is still a file. */
         if (json)
-                execl(supervisor, "envmux-supervisor", "--check", "--json", "--config", argv[first], (char *) NULL);
+                execl(supervisor, "envmux-supervisor", "--check", "--json", "--", argv[first], (char *) NULL);
         else
-                execl(supervisor, "envmux-supervisor", "--check", "--config", argv[first], (char *) NULL);
+                execl(supervisor, "envmux-supervisor", "--check", "--", argv[first], (char *) NULL);
         return ctl_fail("cannot start %s: %s", supervisor, strerror(errno));
 }
 

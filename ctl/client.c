@@ -64,7 +64,8 @@ static const struct explanation {
           "the daemon on this socket does not know this command; it may be older than this envmux", "", "",
           CTL_FAILED },
         { VARLINK_ERROR_INTERFACE_NOT_FOUND, "what answers on this socket is not envmux", "", "", CTL_FAILED },
-        { VARLINK_ERROR_INVALID_PARAMETER, "the daemon does not accept this value of \"", "parameter", "\"", CTL_FAILED },
+        { VARLINK_ERROR_INVALID_PARAMETER, "the daemon does not accept this value of \"", "parameter", "\"",
+          CTL_FAILED },
 };
 
 /* Errors name the choices or the mistakes that they are about. */

@@ -27,6 +27,14 @@ static const char *number(char buffer[static HUMAN_SIZE], int64_t value)
         return buffer;
 }
 
+/* Time in the present state; clocks may have been set back since. */
+static usec_t age_usec(struct json_object *session)
+{
+        usec_t now = now_realtime_usec(), since = (usec_t) field_int(session, "since_usec", 0);
+
+        return now > since ? now - since : 0;
+}
+
 static int add_row(struct table *table, struct json_object *session)
 {
         char since[HUMAN_SIZE], idle[HUMAN_SIZE], generation[HUMAN_SIZE], pid[HUMAN_SIZE], requests[HUMAN_SIZE],
@@ -38,7 +46,7 @@ static int add_row(struct table *table, struct json_object *session)
                 field_string(session, "server"),
                 field_string(session, "key"),
                 field_string(session, "sub_state"),
-                human_duration((usec_t) field_int(session, "since_usec", 0), since),
+                human_duration(age_usec(session), since),
                 idle_usec > 0 ? human_duration((usec_t) idle_usec, idle) : NULL,
                 number(generation, field_int(session, "generation", 0)),
                 backend_pid > 0 ? number(pid, backend_pid) : NULL,

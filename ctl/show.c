@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <json-c/json.h>
+#include <signal.h>
 #include <stdio.h>
 
 #define LABEL_WIDTH 14
@@ -27,7 +28,7 @@ static const struct row {
         { "Sub-state", "sub_state", TEXT },
         { "Since", "since", TEXT },
         { "Reason", "reason", TEXT },
-        { "URL", "url", TEXT },
+        { "Path", "url", TEXT },
         { "Command", "command", TEXT },
         { "Backend PID", "backend_pid", NUMBER },
         { "Worker PID", "worker_pid", NUMBER },
@@ -64,31 +65,29 @@ static void print_value(struct json_object *value, enum format format)
 static void print_last_exit(struct json_object *session)
 {
         struct json_object *exit = field_object(session, "last_exit");
-        const char *signal;
+        int signal_number = (int) field_int(exit, "signal", 0);
+        const char *signal_name = sigabbrev_np(signal_number);
 
         if (!exit)
                 return;
-        signal = field_string(exit, "signal");
         printf("%*s: pid %" PRId64, LABEL_WIDTH, "Last exit", field_int(exit, "pid", 0));
-        if (signal)
-                printf(", killed by %s\n", signal);
+        if (signal_name)
+                printf(", killed by SIG%s\n", signal_name);
+        else if (signal_number)
+                printf(", killed by signal %d\n", signal_number);
         else
-                printf(", status %" PRId64 "\n", field_int(exit, "status", 0));
+                printf(", exit status %" PRId64 "\n", field_int(exit, "status", 0));
 }
 
 static void print_last_lines(struct json_object *session)
 {
-        size_t n;
-        struct json_object *lines = field_array(session, "last_lines", &n);
+        const char *lines = field_string(session, "last_lines");
 
-        if (n > 0)
-                printf("\n");
-        for (size_t i = 0; i < n; i++) {
-                const char *line = json_object_get_string(json_object_array_get_idx(lines, i));
-
-                print_safely(line, strlen(line));
-                putchar('\n');
-        }
+        if (!lines || !lines[0])
+                return;
+        putchar('\n');
+        print_lines_safely(stdout, lines);
+        putchar('\n');
 }
 
 static void print_session(struct json_object *session)

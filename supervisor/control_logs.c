@@ -25,7 +25,7 @@ static void on_cancel(_unused_ struct varlink_call *call, void *userdata)
 
 static void append_lines(struct json_writer *writer, const char *lines, size_t size, bool is_stdout)
 {
-        const char *end = lines + size;
+        const char *end = size > 0 ? lines + size : lines;
 
         while (lines < end) {
                 const char *newline = memchr(lines, '\n', (size_t) (end - lines));
