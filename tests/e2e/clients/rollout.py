@@ -52,7 +52,7 @@ class Rollout:
         status = await resource(self.client, "control://status")
         self.is_over = status["terminated"] or status["truncated"]
         line = {"seed": self.seed, "step": self.step, "action": action, "observation": observation, **reward, **status}
-        self.recording.write(json.dumps(line) + "\n")
+        print(json.dumps(line), file=self.recording, flush=True)
 
     async def start(self):
         tools = await self.client.list_tools()
