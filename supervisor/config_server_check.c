@@ -65,7 +65,7 @@ int config_server_check_files(const struct config_at *entry, const struct server
 {
         struct config_at command = config_at_member(entry, "command");
         _cleanup_free_ char *found = NULL;
-        int r = config_command_find(server->command, variable(server->env, "PATH"), NULL, &found);
+        int r = config_command_find(server->command, variable(server->env, "PATH"), getenv("ENVMUX_LIBEXEC"), &found);
 
         if (r == -ENOMEM)
                 return r;

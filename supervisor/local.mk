@@ -69,3 +69,12 @@ pkglibexec_PROGRAMS += envmux-supervisor
 envmux_supervisor_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 envmux_supervisor_SOURCES = supervisor/main.c
 envmux_supervisor_LDADD = $(SUPERVISOR_LIBS)
+
+# What editors check a configuration with, printed by the program that reads it.
+if !CROSS_COMPILING
+schemadir = $(pkgdatadir)
+schema_DATA = supervisor/envmux.schema.json
+CLEANFILES += supervisor/envmux.schema.json
+supervisor/envmux.schema.json: envmux-supervisor$(EXEEXT)
+	$(AM_V_GEN)$(MKDIR_P) supervisor && ./envmux-supervisor --schema >$@.tmp && mv $@.tmp $@
+endif
