@@ -65,21 +65,13 @@ static void write_identity(const struct session *s, struct json_writer *w)
         write_url(s, w);
 }
 
-/* How long ago; 0 where the clock was set back since. */
-static usec_t age_usec(usec_t realtime_usec)
-{
-        usec_t now = now_realtime_usec();
-
-        return now > realtime_usec ? now - realtime_usec : 0;
-}
-
 static void write_state(const struct session *s, struct json_writer *w)
 {
         write_text(w, "state", session_state_to_active(s->state));
         write_text(w, "sub_state", session_state_to_string(s->state));
         write_time(w, "since", s->since_realtime_usec);
-        write_number(w, "since_usec", age_usec(s->since_realtime_usec));
-        write_number(w, "created_usec", age_usec(s->record.created_usec));
+        write_number(w, "since_usec", s->since_realtime_usec);
+        write_number(w, "created_usec", s->record.created_usec);
         if (s->end_reason != REASON__MAX)
                 write_text(w, "reason", reason_to_string(s->end_reason));
 }
