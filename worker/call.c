@@ -213,5 +213,5 @@ unsigned calls_count(const struct calls *calls)
 
 bool token_equal(const struct token *a, const struct token *b)
 {
-        return a->size == b->size && memcmp(a->data, b->data, a->size) == 0;
+        return a->size == b->size && (a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
 }

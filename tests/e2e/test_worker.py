@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import sys
 
@@ -24,7 +25,7 @@ def start(tmp_path_factory):
     for worker in workers:
         worker.close()
     for worker in workers:
-        assert "Sanitizer" not in worker.stderr(), worker.stderr()
+        assert not re.search("Sanitizer|runtime error", worker.stderr()), worker.stderr()
 
 
 @pytest.fixture
