@@ -342,7 +342,7 @@ def test_a_body_beyond_the_limit(start):
 
 
 def test_what_the_backend_is_started_with(start):
-    worker = start(args=["--seed=\x01s"], env=["A=b"], config={"p": 0.80, "n": 1e3})
+    worker = start(env=["A=b"], config={"p": 0.80, "n": 1e3})
     client = worker.initialize()
     seen = client.tool("environment")
     assert seen["cwd"] == worker.spec["values"]["workspace"]

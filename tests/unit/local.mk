@@ -82,3 +82,15 @@ tests_unit_test_config_parts_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test-call
 tests_unit_test_call_SOURCES = tests/unit/test-call.c ctl/call_values.c ctl/fetch.c ctl/mcp.c ctl/options.c ctl/sse.c
 tests_unit_test_call_LDADD = $(UNIT_LIBS)
+
+WORKER_LIBS = libworker.a $(COMMON_LIBS) $(JSONC_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test-log-ring tests/unit/test-placement tests/unit/test-stdio-pipe \
+	tests/unit/test-worker-spec
+tests_unit_test_log_ring_SOURCES = tests/unit/test-log-ring.c
+tests_unit_test_log_ring_LDADD = $(WORKER_LIBS)
+tests_unit_test_placement_SOURCES = tests/unit/test-placement.c
+tests_unit_test_placement_LDADD = $(WORKER_LIBS)
+tests_unit_test_stdio_pipe_SOURCES = tests/unit/test-stdio-pipe.c
+tests_unit_test_stdio_pipe_LDADD = $(WORKER_LIBS)
+tests_unit_test_worker_spec_SOURCES = tests/unit/test-worker-spec.c
+tests_unit_test_worker_spec_LDADD = $(WORKER_LIBS)
