@@ -1,0 +1,72 @@
+#include "router/answer.h"
+
+#include "common/json_writer.h"
+
+#include <stdio.h>
+
+#define RETRY_AFTER_SEC 1 /* where a failure does not know better */
+
+static int failure_to_plain(const struct failure *f, char **ret, size_t *ret_size)
+{
+        _cleanup_json_writer_ struct json_writer w = {};
+        _cleanup_free_ char *data = NULL, *sentence = NULL;
+        size_t data_size;
+        int r = failure_to_json(f, &data, &data_size);
+
+        if (r < 0)
+                return r;
+        if (asprintf(&sentence, "%s%s%s", reason_text(f->reason), f->detail ? ": " : "", f->detail ?: "") < 0) {
+                sentence = NULL;
+                return -ENOMEM;
+        }
+        json_writer_text(&w, "{\"error\":");
+        json_writer_string(&w, sentence);
+        json_writer_text(&w, ",\"envmux\":");
+        json_writer_raw(&w, data, data_size);
+        json_writer_text(&w, "}");
+        return json_writer_finish(&w, ret, ret_size);
+}
+
+void answer_failure(struct http_conn *conn, enum answer_form form, const struct failure *f, struct json_slice id,
+                    const char *allow)
+{
+        _cleanup_free_ char *text = NULL;
+        size_t size = 0;
+        unsigned status = reason_http_status(f->reason);
+        int r = form == ANSWER_JSONRPC ? failure_to_jsonrpc(f, id.size ? id.data : NULL, id.size, &text, &size)
+                                       : failure_to_plain(f, &text, &size);
+
+        if (form == ANSWER_JSONRPC && id.size && status == 503 && r == 0)
+                status = 200;
+        http_conn_start_response(conn, status);
+        http_conn_add_header(conn, "Content-Type", "application/json");
+        if (allow)
+                http_conn_add_header(conn, "Allow", allow);
+        if (status == 503)
+                http_conn_add_headerf(conn, "Retry-After", "%u", f->retry_after_sec ?: RETRY_AFTER_SEC);
+        http_conn_begin_body(conn, HTTP_FRAMING_LENGTH, size);
+        http_conn_send(conn, text, size);
+        http_conn_end(conn);
+}
+
+bool answer_http_error(struct http_conn *conn, unsigned status, const char *why)
+{
+        static const struct {
+                unsigned status;
+                enum reason reason;
+        } reasons[] = {
+                { 400, REASON_bad_request },
+                { 413, REASON_body_too_large },
+                { 431, REASON_head_too_large },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(reasons); i++) {
+                if (reasons[i].status != status)
+                        continue;
+                struct failure f = { .reason = reasons[i].reason, .detail = why };
+
+                answer_failure(conn, ANSWER_JSONRPC, &f, (struct json_slice) {}, NULL);
+                return true;
+        }
+        return false;
+}

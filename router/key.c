@@ -1,0 +1,77 @@
+#include "router/key.h"
+
+#include "common/http/target.h"
+
+#include <sys/random.h>
+
+bool key_is_valid(const char *data, size_t size)
+{
+        if (size == 0 || size >= IPC_KEY_SIZE)
+                return false;
+        for (size_t i = 0; i < size; i++)
+                if (data[i] < 0x21 || data[i] > 0x7e)
+                        return false;
+        return true;
+}
+
+static int key_set(struct request_key *key, enum key_kind kind, struct http_slice value)
+{
+        if (!key_is_valid(value.data, value.size))
+                return -EINVAL;
+        key->kind = kind;
+        memcpy(key->value, value.data, value.size);
+        key->value[value.size] = '\0';
+        return 0;
+}
+
+static int key_from_path(struct http_slice encoded, struct request_key *key)
+{
+        char value[IPC_KEY_SIZE];
+
+        if (target_decode(encoded, false, value, sizeof(value)) < 0)
+                return -EINVAL;
+        return key_set(key, KEY_NAMED, (struct http_slice) { value, strlen(value) });
+}
+
+int key_of_request(const struct http_head *head, struct http_slice path_key, const char *session_header,
+                   struct request_key *ret, const char **ret_why)
+{
+        struct http_slice transport, named;
+        int has_transport = http_head_get(head, "Mcp-Session-Id", &transport);
+
+        ret->kind = 0;
+        ret->carries_transport_id = has_transport != -ENOENT;
+        if (has_transport == -EEXIST) {
+                *ret_why = "Mcp-Session-Id is given twice";
+                return -EINVAL;
+        }
+        if (path_key.data) {
+                *ret_why = "the key in the path must be 1 to 256 printable ASCII characters without spaces";
+                return key_from_path(path_key, ret);
+        }
+        int has_named = http_head_get(head, session_header, &named);
+
+        if (has_named != -ENOENT) {
+                *ret_why = has_named < 0 ? "the session header is given twice"
+                                         : "the session header must be 1 to 256 printable ASCII characters";
+                return has_named < 0 ? -EINVAL : key_set(ret, KEY_NAMED, named);
+        }
+        if (has_transport == 0 && key_set(ret, KEY_TRANSPORT, transport) < 0)
+                return -ENOENT;
+        return 0;
+}
+
+int key_mint(char ret[static KEY_MINTED_SIZE])
+{
+        static const char digits[] = "0123456789abcdef";
+        unsigned char random[(KEY_MINTED_SIZE - 1) / 2];
+
+        if (getrandom(random, sizeof(random), 0) != (ssize_t) sizeof(random))
+                return -EIO;
+        for (size_t i = 0; i < sizeof(random); i++) {
+                ret[2 * i] = digits[random[i] >> 4];
+                ret[2 * i + 1] = digits[random[i] & 15];
+        }
+        ret[KEY_MINTED_SIZE - 1] = '\0';
+        return 0;
+}
