@@ -14,6 +14,7 @@ struct client {
         TAILQ_ENTRY(client) entry;
         char transport_id[IPC_KEY_SIZE];
         char identity[IDENTITY_SIZE]; /* "" when its clientInfo has none */
+        char backend_id[IPC_KEY_SIZE]; /* the id by which an HTTP backend knows it; "" for none */
         struct stream *get_stream;    /* its open GET, or NULL */
         struct backlog backlog;       /* messages for it that no stream could take */
         bool is_attached;             /* its initialize was answered with a result */

@@ -62,6 +62,18 @@ void exchange_refuse(struct exchange *exchange, enum reason reason, const char *
         exchange_fail(exchange, &failure, id_token, id_size);
 }
 
+int exchange_add_session_headers(struct exchange *exchange, const char *transport_id, const char *attach)
+{
+        const struct spec *spec = exchange->worker->spec;
+        int r = http_conn_add_header(exchange->client, "Mcp-Session-Id", transport_id);
+
+        if (r >= 0)
+                r = http_conn_add_header(exchange->client, "Envmux-Session", spec->key);
+        if (r >= 0)
+                r = http_conn_add_headerf(exchange->client, "Envmux-Generation", "%llu", (unsigned long long) spec->generation);
+        return r < 0 ? r : http_conn_add_header(exchange->client, "Envmux-Attach", attach);
+}
+
 void exchange_send(struct exchange *exchange, const void *data, size_t size)
 {
         exchange->worker->bytes_out += size;

@@ -22,6 +22,11 @@ void exchange_fail(struct exchange *exchange, const struct failure *failure, con
 void exchange_refuse(struct exchange *exchange, enum reason reason, const char *detail, const char *id_token,
                      size_t id_size);
 
+/* The headers of an answer to `initialize`, between http_conn_start_response and
+ * http_conn_begin_body: the client's new Mcp-Session-Id, the session's key and generation, and whether
+ * it is "new" to the session, "joined" it or "replaced" another one. */
+int exchange_add_session_headers(struct exchange *exchange, const char *transport_id, const char *attach);
+
 /* Streaming: after http_conn_start_response and http_conn_begin_body on exchange->client. Counts. */
 void exchange_send(struct exchange *exchange, const void *data, size_t size);
 /* Ends the message properly. Frees the exchange. */

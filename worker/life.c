@@ -252,7 +252,8 @@ static void on_executed(_unused_ struct child *child, void *userdata)
 {
         struct life *life = userdata;
 
-        if (!life->worker->spec->awaits_request)
+        /* A stdio backend that nobody asked yet has nothing to answer; an HTTP one says when it listens. */
+        if (!life->worker->spec->awaits_request && life->worker->spec->transport == TRANSPORT_STDIO)
                 life_ready(life);
 }
 

@@ -9,10 +9,12 @@ libworker_a_SOURCES = \
 	worker/deliver.c \
 	worker/door.c worker/door.h \
 	worker/drain.c worker/drain.h \
-	worker/endpoint_http.c \
 	worker/exchange.c worker/exchange.h \
 	worker/forward.c \
 	worker/handshake.c worker/handshake.h \
+	worker/http_address.c worker/http_address.h \
+	worker/http_cancel.c worker/http_cancel.h \
+	worker/http_endpoint.c worker/http_endpoint.h \
 	worker/idle.c worker/idle.h \
 	worker/launch.c worker/launch.h \
 	worker/life.c worker/life.h \
@@ -21,7 +23,10 @@ libworker_a_SOURCES = \
 	worker/log_ring.c worker/log_ring.h \
 	worker/placement.c worker/placement.h \
 	worker/post.c \
+	worker/port_hold.c worker/port_hold.h \
 	worker/reaper.c worker/reaper.h \
+	worker/relay.c worker/relay.h \
+	worker/socket_owner.c worker/socket_owner.h \
 	worker/spec.c worker/spec.h \
 	worker/stdio_endpoint.h \
 	worker/stdio_endpoint.c \

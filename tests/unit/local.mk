@@ -107,3 +107,6 @@ tests_unit_test_table_SOURCES = tests/unit/test-table.c
 tests_unit_test_table_LDADD = $(ROUTER_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_resolver_SOURCES = tests/unit/test-resolver.c
 tests_unit_test_resolver_LDADD = $(ROUTER_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test-socket-owner
+tests_unit_test_socket_owner_SOURCES = tests/unit/test-socket-owner.c
+tests_unit_test_socket_owner_LDADD = libworker.a $(COMMON_LIBS) $(CMOCKA_LIBS)

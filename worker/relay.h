@@ -1,0 +1,30 @@
+/* One request on its way through an HTTP backend: forwarded, answered, streamed both ways with
+ * backpressure. */
+#pragma once
+
+#include "worker/http_endpoint.h"
+
+/* The exchange is answered and freed by the relay. Until relay_start it keeps what comes of the body,
+ * and holds the client back when that is much. */
+int relay_new(struct http_endpoint *endpoint, struct exchange *exchange, bool is_mcp, struct relay **ret);
+
+/* The backend listens: connects and goes on; the client is resumed. May free the relay. */
+void relay_start(struct relay *relay);
+
+/* The request's body and its end. */
+void relay_body(struct relay *relay, const void *data, size_t size);
+void relay_end_of_request(struct relay *relay);
+
+void relay_client_drained(struct relay *relay);
+
+/* The next one of the endpoint's list, or NULL. */
+struct relay *relay_next(struct relay *relay);
+
+/* True for a request of the attached client with this Mcp-Session-Id. */
+bool relay_is_from(const struct relay *relay, const char *client_id);
+
+/* The client left: nothing is answered. Frees the relay, not the exchange. */
+void relay_client_gone(struct relay *relay);
+
+/* Answers the client with failure, or ends its stream with it. Frees relay and exchange. */
+void relay_fail(struct relay *relay, const struct failure *failure);
