@@ -1,0 +1,132 @@
+"""Sessions managed without MCP, as a trainer does: PUT, GET, POST reset, DELETE; and ?seed=."""
+
+import concurrent.futures
+import json
+
+import pytest
+
+import harness
+from lake import MAPS
+from mcp_client import Client
+
+CONFIG = {"mcpServers": {"lake": {"command": "frozen-lake", "args": ["--seed", "${envmux:seed}"]}}}
+
+
+@pytest.fixture
+def run(envmux):
+    return envmux(CONFIG)
+
+
+def put(run, key, body):
+    status, headers, payload = run.http("PUT", f"/lake/s/{key}", body)
+    return status, json.loads(payload)
+
+
+def first_map(client):
+    return client.read("game://initial_state")["grid"].replace("\n", " ")
+
+
+def test_put_is_idempotent(run):
+    body = {"seed": 42, "config": {"difficulty": 1.50, "name": "é"}, "labels": {"run": "a"}}
+    status, made = put(run, "k", body)
+    assert status == 201
+    assert (made["key"], made["seed"], made["generation"]) == ("k", 42, 1)
+    # The same body, spelled differently, is the same session.
+    status, again = put(run, "k", dict(reversed(body.items())))
+    assert (status, again["id"]) == (200, made["id"])
+    status, refused = put(run, "k", {**body, "seed": 43})
+    assert status == 409
+    assert refused["error"]["data"]["envmux"]["reason"] == "session_exists"
+    with Client(run.mcp("lake", "k"), keep=True) as client:
+        assert first_map(client) == MAPS[42]
+        assert client.initialize_headers["Envmux-Session"] == "k"
+    assert len(run.sessions()) == 1
+
+
+def test_concurrent_puts_and_initializes_share_one_start(run):
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: put(run, "k", {"seed": 1}), range(8)))
+    assert sorted(status for status, _ in made) == [200] * 7 + [201]
+    assert len({session["id"] for _, session in made}) == 1
+    assert len(run.backends()) == 1
+
+
+def test_reset_is_a_fresh_backend_of_the_same_key(run):
+    _, made = put(run, "k", {"seed": 123})
+    with Client(run.mcp("lake", "k"), keep=True) as client:
+        client.call("lake_move", action="RIGHT")
+        status, _, payload = run.http("POST", "/lake/s/k/reset")
+        assert status == 200
+        reset = json.loads(payload)
+        assert (reset["generation"], reset["seed"]) == (2, 123)
+        assert reset["id"] != made["id"] or reset["backend_pid"] != made["backend_pid"]
+        # The client of the old backend is told, not silently given another environment.
+        status, _, _ = client.send("POST", {"jsonrpc": "2.0", "id": 9, "method": "ping"})
+        assert status == 404
+    with Client(run.mcp("lake", "k")) as client:
+        assert client.initialize_headers["Envmux-Generation"] == "2"
+        assert client.read("control://status")["step_count"] == 0
+        assert first_map(client) == MAPS[123]
+
+
+def test_delete_ends_and_may_be_repeated(run):
+    put(run, "k", {})
+    assert run.http("DELETE", "/lake/s/k")[0] in (200, 204)
+    harness.wait_until(lambda: run.sessions() == [], "the session to end")
+    assert run.backends() == []
+    assert run.http("DELETE", "/lake/s/k")[0] in (200, 204)
+    assert run.http("GET", "/lake/s/k")[0] == 404
+
+
+def test_get_describes(run):
+    put(run, "k", {"seed": 0, "labels": {"run": "7"}})
+    status, _, payload = run.http("GET", "/lake/s/k")
+    described = json.loads(payload)
+    assert status == 200
+    assert described["seed"] == 0 and described["labels"] == {"run": "7"}
+    assert described["server"] == "lake" and described["state"] in ("activating", "active")
+    assert described["backend_pid"] > 0
+
+
+def test_no_seed_is_told_apart_from_zero(envmux):
+    show = ["-c", "printf '%s' \"$${ENVMUX_SEED-unset}\" >seed; exec frozen-lake"]
+    run = envmux({"mcpServers": {"lake": {"command": "sh", "args": show}}})
+    put(run, "zero", {"seed": 0})
+    put(run, "none", {})
+    seen = {}
+    for session in run.sessions():
+        work = next(run.state.glob(f"envmux/*/workspaces/{session['id']}/work"))
+        file = work / "seed"
+        harness.wait_until(lambda: file.exists() and file.read_text(), "the backend to start")
+        seen[session["key"]] = file.read_text()
+    assert seen == {"zero": "0", "none": "unset"}
+
+
+def test_seed_in_the_url_for_clients_that_cannot_send_anything_else(run):
+    for seed, expected in MAPS.items():
+        with Client(run.mcp("lake", query=f"seed={seed}")) as client:
+            assert first_map(client) == expected
+
+
+def test_config_reaches_the_backend(envmux):
+    script = "cat \"$0\" >seen; exec frozen-lake"
+    run = envmux({"mcpServers": {"lake": {"command": "sh", "args": ["-c", script, "${envmux:config_file}"]}}})
+    _, made = put(run, "k", {"config": {"n": 1.0, "big": 123456789012345678901234567890}})
+    work = next(run.state.glob(f"envmux/*/workspaces/{made['id']}/work"))
+    text = harness.wait_until(lambda: (work / "seen").exists() and (work / "seen").read_text(), "the backend to start")
+    # Numbers as they came.
+    assert '"n":1.0' in text.replace(" ", "") and "123456789012345678901234567890" in text
+
+
+def test_each_session_has_a_private_workspace_gone_with_it(envmux):
+    script = "pwd >where; touch \"$TMPDIR/t\"; exec frozen-lake"
+    run = envmux({"mcpServers": {"lake": {"command": "sh", "args": ["-c", script]}}})
+    for key in ("a", "b"):
+        put(run, key, {})
+    works = list(run.state.glob("envmux/*/workspaces/*/work"))
+    assert len(works) == 2
+    for work in works:
+        harness.wait_until(lambda: (work / "where").exists() and (work / "where").read_text(), "the backend to start")
+        assert (work / "where").read_text().strip() == str(work)
+    run.ctl("stop", "--all")
+    harness.wait_until(lambda: not any(work.exists() for work in works), "the workspaces to go")
