@@ -110,3 +110,14 @@ tests_unit_test_resolver_LDADD = $(ROUTER_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test-socket-owner
 tests_unit_test_socket_owner_SOURCES = tests/unit/test-socket-owner.c
 tests_unit_test_socket_owner_LDADD = libworker.a $(COMMON_LIBS) $(CMOCKA_LIBS)
+SUPERVISOR_FIXTURE = tests/unit/supervisor-fixture.c tests/unit/supervisor-fixture.h
+check_PROGRAMS += tests/unit/test-session-fsm tests/unit/test-session-table tests/unit/test-admission \
+	tests/unit/test-session-json
+tests_unit_test_session_fsm_SOURCES = tests/unit/test-session-fsm.c $(SUPERVISOR_FIXTURE)
+tests_unit_test_session_fsm_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_session_table_SOURCES = tests/unit/test-session-table.c $(SUPERVISOR_FIXTURE)
+tests_unit_test_session_table_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_admission_SOURCES = tests/unit/test-admission.c $(SUPERVISOR_FIXTURE)
+tests_unit_test_admission_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_session_json_SOURCES = tests/unit/test-session-json.c $(SUPERVISOR_FIXTURE)
+tests_unit_test_session_json_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
