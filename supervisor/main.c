@@ -102,6 +102,26 @@ static const char *first_of(const char *a, const char *b, const char *c)
         return a ? a : b ? b : c;
 }
 
+/* Where the other programs are: as told, beside this one (a build tree, or an installed tree that was
+ * moved), or where they were to be installed. */
+static int find_libexec(char ret[static PATH_MAX])
+{
+        const char *told = getenv("ENVMUX_LIBEXEC");
+        ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 1);
+        char worker[PATH_MAX];
+
+        if (told)
+                return str_copy(ret, PATH_MAX, told);
+        if (n > 0) {
+                ret[n] = '\0';
+                *strrchr(ret, '/') = '\0';
+                if ((size_t) snprintf(worker, sizeof(worker), "%s/envmux-worker", ret) < sizeof(worker) &&
+                    access(worker, X_OK) == 0)
+                        return 0;
+        }
+        return str_copy(ret, PATH_MAX, PKGLIBEXECDIR);
+}
+
 static int load(const char *path, struct config **ret)
 {
         struct config_report report = { .notes = NULL };
@@ -117,6 +137,7 @@ static int serve(const struct arguments *arguments)
         _cleanup_free_ char *config_path = NULL, *runtime = NULL, *state = NULL, *control = NULL;
         _cleanup_(supervisor_freep) struct supervisor *supervisor = NULL;
         struct config *config;
+        char libexec[PATH_MAX];
 
         if (load(arguments->config, &config) < 0)
                 return 2;
@@ -132,6 +153,8 @@ static int serve(const struct arguments *arguments)
                 control = NULL;
                 r = -ENOMEM;
         }
+        if (r >= 0)
+                r = find_libexec(libexec);
         if (r < 0) {
                 config_free(config);
                 return EXIT_FAILURE;
@@ -142,7 +165,7 @@ static int serve(const struct arguments *arguments)
                 .state = state,
                 .control = control,
                 .cgroup_root = arguments->cgroup_root,
-                .libexec = first_of(getenv("ENVMUX_LIBEXEC"), NULL, PKGLIBEXECDIR),
+                .libexec = libexec,
         };
 
         return supervisor_new(&options, config, &supervisor) < 0 ? EXIT_FAILURE : supervisor_run(supervisor);

@@ -30,6 +30,14 @@ static bool alias_is_valid(uint64_t kind, const char *key)
         return (kind == KEY_TRANSPORT || kind == KEY_CLIENT) && key[0] != '\0';
 }
 
+/* READY, or IDLE where the worker has said already that nothing is in flight. */
+static void become_ready(struct session *s)
+{
+        session_dispatch(s, EVENT_READY);
+        if (s->status_usec > 0 && s->status.in_flight == 0)
+                session_dispatch(s, EVENT_QUIET);
+}
+
 /* ---- HELLO ------------------------------------------------------------------------------------ */
 
 int workers_hello(struct peer *peer, struct session *s, const struct ipc_hello *hello)
@@ -49,7 +57,10 @@ int workers_hello(struct peer *peer, struct session *s, const struct ipc_hello *
                 s->supervisor->counters.sessions_adopted++;
         }
         (void) IPC_SEND(peer->channel, IPC_WELCOME, 0, &welcome);
-        session_dispatch(s, hello->is_gone ? EVENT_GONE : hello->is_ready ? EVENT_READY : EVENT_HELLO);
+        if (hello->is_ready && !hello->is_gone)
+                become_ready(s);
+        else
+                session_dispatch(s, hello->is_gone ? EVENT_GONE : EVENT_HELLO);
         return 0;
 }
 
@@ -111,7 +122,7 @@ int workers_on_ready(struct peer *peer, _unused_ const struct ipc_message *m)
                 s->supervisor->counters.start_usec_sum += now_usec() - s->since_usec;
                 s->supervisor->counters.sessions_started++;
         }
-        session_dispatch(s, EVENT_READY);
+        become_ready(s);
         return 0;
 }
 

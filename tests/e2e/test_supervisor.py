@@ -1,0 +1,388 @@
+"""The supervisor as its users see it: sessions that are made, found, replaced and ended, through kills and
+restarts. Sessions here are embedded frozen lakes, and small scripts where a backend must misbehave."""
+
+import concurrent.futures
+import json
+import os
+import shutil
+import signal
+import sys
+
+import pytest
+
+import harness
+from harness import LIBEXEC, Client, RpcError, cgroup_mount, wait_until
+
+LAKE = {"command": "frozen-lake", "args": ["--seed", "${envmux:seed}"]}
+
+
+def servers(envmux_settings=None, **entries):
+    """A configuration file; lake is there unless entries are given."""
+    return {"mcpServers": entries or {"lake": LAKE}, "envmux": envmux_settings or {}}
+
+
+def lake(**settings):
+    return {**LAKE, "envmux": settings}
+
+
+def script(text, **settings):
+    return {"command": sys.executable, "args": ["-c", text], "envmux": settings}
+
+
+def put(run, key, body=None, server="lake"):
+    """(status, parsed answer)"""
+    status, _, answer = run.http("PUT", f"/{server}/s/{key}", body if body is not None else {})
+    return status, json.loads(answer)
+
+
+def get(run, key, server="lake"):
+    status, _, answer = run.http("GET", f"/{server}/s/{key}")
+    return status, json.loads(answer)
+
+
+def delete(run, key, server="lake"):
+    return run.http("DELETE", f"/{server}/s/{key}")[0]
+
+
+def reason(answer):
+    return answer["error"]["data"]["envmux"]["reason"]
+
+
+def running(run, n):
+    """Waits until n sessions are there and all of them run; returns them."""
+
+    def look():
+        found = run.sessions()
+        return found if len(found) == n and all(s["state"] == "active" for s in found) else None
+
+    return wait_until(look, f"{n} running sessions") if n else wait_until(lambda: run.sessions() == [], "no session")
+
+
+def kill_supervisor(run):
+    """SIGKILL, and the wait for its successor."""
+    old = run.supervisor()
+    old.kill()
+    wait_until(lambda: not old.exists() and run.supervisor() != old, "another supervisor")
+
+
+# ---- the session API ------------------------------------------------------------------------------
+
+
+def test_session_api_makes_finds_resets_and_ends(envmux):
+    run = envmux(servers())
+    status, made = put(run, "k", {"seed": 42, "labels": {"row": "7"}})
+    assert status == 201
+    assert made["state"] == "active" and made["generation"] == 1 and made["seed"] == 42
+    assert made["labels"] == {"row": "7"} and made["url"] == "/lake/s/k/mcp"
+    assert [backend.pid for backend in run.backends()] == [made["backend_pid"]]
+
+    status, again = put(run, "k", {"labels": {"row": "7"}, "seed": 42})
+    assert (status, again["id"]) == (200, made["id"])
+    status, other = put(run, "k", {"seed": 43})
+    assert (status, reason(other)) == (409, "session_exists")
+    assert get(run, "k")[1]["id"] == made["id"]
+
+    with Client(run.mcp("lake", "k")) as client:
+        assert client.resource("game://initial_state")["grid"] == "SFHF\nFHFF\nFFFH\nFHFG"
+        client.tool("lake_move", action="DOWN")
+        status, _, fresh = run.http("POST", "/lake/s/k/reset")
+        fresh = json.loads(fresh)
+        assert (status, fresh["generation"], fresh["seed"]) == (200, 2, 42)
+        assert fresh["backend_pid"] != made["backend_pid"]
+    with Client(run.mcp("lake", "k")) as client:
+        assert client.resource("control://status")["step_count"] == 0
+
+    wait_until(lambda: get(run, "k")[0] == 404, "the end by the client's DELETE")
+    assert delete(run, "k") == 204 and delete(run, "k") == 204
+    assert reason(get(run, "k")[1]) == "session_ended"
+    assert reason(get(run, "never")[1]) == "unknown_session"
+    assert run.http("POST", "/lake/s/never/reset")[0] == 404
+    assert run.backends() == []
+
+
+def test_put_after_the_end_is_the_next_generation(envmux):
+    run = envmux(servers())
+    assert put(run, "k", {"seed": 1})[1]["generation"] == 1
+    assert delete(run, "k") == 204
+    assert run.workers() == []  # gone means gone: before the answer
+    status, second = put(run, "k", {"seed": 2})
+    assert (status, second["generation"], second["seed"]) == (201, 2, 2)
+
+
+@pytest.mark.parametrize("body, hint", [
+    (b"[]", "object"), (b"{", "object"), (b'{"seed": 1.5}', "integer"), (b'{"seeed": 1}', "seeed"),
+    (b'{"labels": {"a": 1}}', "strings"), (b'{"idle_timeout": "soon"}', "duration"), (b'{"lifetime": 0}', "above 0"),
+])
+def test_put_refuses_with_words(envmux, body, hint):
+    run = envmux(servers())
+    status, _, answer = run.http("PUT", "/lake/s/k", body, {"Content-Type": "application/json"})
+    assert status == 400 and hint in json.loads(answer)["error"]["message"]
+    assert run.sessions() == []
+
+
+def test_put_of_a_backend_that_cannot_start_says_why(envmux):
+    run = envmux(servers(broken=script("import sys; sys.stderr.write('no lake today\\n'); sys.exit(3)"),
+                         missing={"command": "/nonexistent/lake"}))
+    status, _, answer = run.http("PUT", "/missing/s/k", {})
+    assert status == 503 and reason(json.loads(answer)) == "start_failed"
+    with pytest.raises(RpcError) as caught:
+        Client(run.mcp("broken", "k")).open()
+    assert caught.value.envmux["exit_status"] == 3 and caught.value.envmux["infra"] is True
+    assert "no lake today" in caught.value.envmux["stderr"]
+    running(run, 0)
+
+
+def test_concurrent_requests_share_one_start(envmux):
+    run = envmux(servers())
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: put(run, "k", {"seed": 5}), range(8)))
+    assert sorted(status for status, _ in answers) == [200] * 7 + [201]
+    assert len({answer["id"] for _, answer in answers}) == 1
+    assert len(run.backends()) == 1
+
+
+def test_lifetime_and_idle_timeout_end_a_session(envmux):
+    run = envmux(servers())
+    assert put(run, "short", {"lifetime": "200ms"})[0] == 201
+    assert put(run, "idle", {"idle_timeout": 0.2})[0] == 201
+    running(run, 0)
+    assert run.workers() == []
+
+
+# ---- kills and restarts ---------------------------------------------------------------------------
+
+
+def test_sessions_survive_the_supervisor(envmux):
+    run = envmux(servers())
+    with Client(run.mcp("lake", "named", "seed=42"), client_info={"name": "n", "version": "1"}) as client:
+        client.tool("lake_move", action="DOWN")
+        before = running(run, 1)[0]
+        kill_supervisor(run)
+        client.tool("lake_move", action="DOWN")  # needs no supervisor
+        after = running(run, 1)[0]
+        same = ("id", "key", "generation", "backend_pid", "worker_pid", "created_usec", "aliases", "command", "tracking")
+        assert {name: after[name] for name in same} == {name: before[name] for name in same}
+        assert client.resource("control://status")["step_count"] == 2
+        assert put(run, "named", {})[1]["id"] == before["id"]  # the key is taken
+    running(run, 0)
+
+
+def test_settings_survive_the_supervisor(envmux):
+    run = envmux(servers())
+    body = {"seed": 9, "labels": {"a": "b"}, "lifetime": "1h", "config": {"n": 1.0}}
+    before = put(run, "k", body)[1]
+    kill_supervisor(run)
+    status, after = put(run, "k", body)
+    assert status == 200
+    for name in ("id", "seed", "labels", "config", "lifetime_usec", "idle_timeout_usec"):
+        assert after[name] == before[name]
+    assert put(run, "k", {"seed": 10})[0] == 409
+    assert run.http("POST", "/lake/s/k/reset")[0] == 200
+    assert get(run, "k")[1]["generation"] == 2 and get(run, "k")[1]["seed"] == 9
+
+
+def test_sessions_survive_supervisor_and_routers(envmux):
+    run = envmux(servers())
+    made = put(run, "k", {"seed": 1})[1]
+    old = run.routers()
+    for process in [run.supervisor(), *old]:
+        process.kill()
+    wait_until(lambda: len(run.routers()) == len(old) and not set(run.routers()) & set(old), "new routers")
+    assert wait_until(lambda: get(run, "k")[1].get("state") == "active" and get(run, "k")[1], "the session")["id"] == made["id"]
+
+
+def test_routers_are_replaced_and_know_the_sessions(envmux):
+    run = envmux(servers())
+    with Client(run.mcp("lake", "k", "seed=42")) as client:
+        client.tool("lake_move", action="DOWN")
+        old = run.routers()
+        for router in old:
+            router.kill()
+        wait_until(lambda: len(run.routers()) == len(old) and not set(run.routers()) & set(old), "new routers")
+        assert client.resource("control://status")["step_count"] == 1
+
+
+def test_a_killed_worker_ends_its_session_alone(envmux):
+    run = envmux(servers())
+    first, second = put(run, "a", {"seed": 1})[1], put(run, "b", {"seed": 2})[1]
+    [worker] = [worker for worker in run.workers() if worker.pid == first["worker_pid"]]
+    backends = run.backends()
+    worker.kill()
+    assert running(run, 1)[0]["id"] == second["id"]
+    [orphan] = [backend for backend in backends if backend.pid == first["backend_pid"]]
+    assert not orphan.exists()
+    shown = json.loads(run.ctl("show", first["id"], "--json").stdout)
+    assert shown["state"] == "failed" and shown["reason"] == "worker_lost"
+    assert put(run, "a", {"seed": 1})[1]["generation"] == 2
+
+
+def test_a_worker_that_died_with_the_supervisor_frees_its_key(envmux):
+    run = envmux(servers())
+    made = put(run, "k", {"seed": 1})[1]
+    workers, backends = run.workers(), run.backends()
+    for process in [run.supervisor(), *workers]:
+        process.kill()
+    status, fresh = wait_until(lambda: (lambda answer: answer if answer[0] == 201 else None)(put(run, "k", {"seed": 2})),
+                               "the key to be free")
+    assert fresh["id"] != made["id"]
+    assert not any(process.exists() for process in workers + backends)
+
+
+def test_what_has_no_record_is_removed(envmux):
+    run = envmux(servers())
+    put(run, "k", {})
+    workspaces = next(run.state.glob("envmux/*/workspaces"))
+    folder = workspaces / "0123456789abcdef"
+    (folder / "work" / "deep" / "deeper").mkdir(parents=True)
+    socket = run.runtime / "sockets" / "fedcba9876543210"
+    socket.touch()
+    kill_supervisor(run)
+    wait_until(lambda: not folder.exists() and not socket.exists(), "strays to be removed")
+    running(run, 1)
+    assert len(list(workspaces.iterdir())) == 1
+
+
+def test_stop_ends_everything_after_a_restart(envmux):
+    run = envmux(servers())
+    for key in "abc":
+        put(run, key, {"seed": 1})
+    kill_supervisor(run)
+    run.stop()  # asserts that nothing is left
+
+
+# ---- admission ------------------------------------------------------------------------------------
+
+
+def test_no_room_is_an_error_with_a_time_to_come_back(envmux):
+    run = envmux(servers({"max_sessions": 1, "queue_timeout": "100ms"}))
+    put(run, "a", {})
+    status, headers, answer = run.http("PUT", "/lake/s/b", {})
+    assert status == 503 and headers["Retry-After"]
+    assert reason(json.loads(answer)) == "capacity"
+    with pytest.raises(RpcError) as caught:
+        Client(run.mcp("lake", "c")).open()
+    assert caught.value.envmux["reason"] == "capacity" and caught.value.envmux["retry_after"] > 0
+    assert len(run.workers()) == 1
+
+
+def test_a_full_queue_refuses_at_once(envmux):
+    run = envmux(servers({"max_sessions": 1, "queue": 0, "queue_timeout": "1h"}))
+    put(run, "a", {})
+    status, answer = put(run, "b", {})
+    assert status == 503 and reason(answer) == "capacity"
+
+
+def test_who_waits_gets_the_room_of_who_ends(envmux):
+    run = envmux(servers({"max_sessions": 1, "queue_timeout": "1min"}))
+    put(run, "a", {})
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(put, run, "b", {})
+        wait_until(lambda: any(s["sub_state"] == "queued" for s in run.sessions()), "a queued session")
+        assert delete(run, "a") == 204
+        assert waiting.result()[0] == 201
+
+
+def test_prepare_runs_once_before_the_first_start(envmux, tmp_path):
+    marks = tmp_path / "marks"
+    run = envmux(servers(lake=lake(prepare=[sys.executable, "-c", f"open({str(marks)!r}, 'a').write('x'); print('ready')"])))
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        assert [status for status, _ in pool.map(lambda key: put(run, key, {}), "abc")] == [201] * 3
+    kill_supervisor(run)
+    assert put(run, "d", {})[0] == 201
+    assert marks.read_text() == "x"
+
+
+def test_a_failed_prepare_is_told_with_its_last_words(envmux):
+    run = envmux(servers(lake=lake(prepare=[sys.executable, "-c", "print('no network'); raise SystemExit(4)"])))
+    status, answer = put(run, "k", {})
+    told = answer["error"]["data"]["envmux"]
+    assert status == 503 and told["reason"] == "start_failed"
+    assert told["exit_status"] == 4 and told["stderr"] == ["no network"]
+    running(run, 0)
+
+
+# ---- reload ---------------------------------------------------------------------------------------
+
+
+def test_reload_adds_removes_and_refuses(envmux, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(servers(lake=LAKE, pond=LAKE)))
+    run = envmux(path)
+    kept, removed = put(run, "k", {"seed": 1})[1], put(run, "k", {"seed": 1}, server="pond")[1]
+
+    path.write_text('{"mcpServers": {"lake": {"comand": "frozen-lake"}}}')
+    run.supervisor().kill(signal.SIGHUP)
+    wait_until(lambda: "holds mistakes" in run.log(), "the refusal")
+    assert {s["id"] for s in running(run, 2)} == {kept["id"], removed["id"]}
+
+    path.write_text(json.dumps(servers(lake=LAKE, sea=LAKE)))
+    run.supervisor().kill(signal.SIGHUP)
+    wait_until(lambda: put(run, "k", {}, server="sea")[0] in (200, 201), "the new server")
+    wait_until(lambda: {s["server"] for s in run.sessions()} == {"lake", "sea"}, "the end of the removed server's session")
+    assert put(run, "k", {}, server="pond")[0] == 404
+    assert get(run, "k")[1]["id"] == kept["id"]
+
+
+# ---- without cgroups ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def envmux_by_tree(envmux, tmp_path, monkeypatch):
+    """Runs whose supervisor tracks by process tree, as where no cgroup v2 tree can be written: a copy of the
+    command finds a stand-in beside it that passes the option on."""
+    command, stand_in = tmp_path / "envmux", tmp_path / "envmux-supervisor"
+    shutil.copy(harness.ENVMUX, command)
+    stand_in.write_text(f'#!/bin/sh\nexec {LIBEXEC}/envmux-supervisor --cgroup-root "" "$@"\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setattr(harness, "ENVMUX", command)
+    return envmux
+
+
+DETACHED = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        sys.stdin.close()
+        while True:
+            time.sleep(3600)
+    os._exit(0)
+os.wait()
+os.execv(os.environ["LAKE"], ["frozen-lake"])
+"""
+
+
+def test_process_trees_end_whole(envmux_by_tree):
+    entry = {**script(DETACHED), "env": {"LAKE": str(LIBEXEC / "frozen-lake")}}
+    run = envmux_by_tree(servers(detached=entry))
+    made = put(run, "k", {}, server="detached")[1]
+    assert "process tree" in made["tracking"]
+    [worker] = run.workers()
+    Client(run.mcp("detached", "k")).open()
+    below = wait_until(lambda: (lambda found: found if len(found) == 2 else None)(
+        [p for p in run.look() if p.parent == worker.pid or p.pid == made["backend_pid"]]), "the detached process")
+    worker.kill()
+    running(run, 0)
+    assert not any(process.exists() for process in below)
+
+
+def test_process_trees_survive_the_supervisor(envmux_by_tree):
+    run = envmux_by_tree(servers())
+    with Client(run.mcp("lake", "k", "seed=42")) as client:
+        client.tool("lake_move", action="DOWN")
+        kill_supervisor(run)
+        running(run, 1)
+        assert client.resource("control://status")["step_count"] == 1
+    running(run, 0)
+
+
+def test_session_cgroups_are_gone_with_their_sessions(envmux):
+    if not cgroup_mount() or not os.access(cgroup_mount(), os.W_OK):
+        pytest.skip("no writable cgroup v2 tree")
+    run = envmux(servers())
+    made = put(run, "k", {})[1]
+    if "process tree" in made["tracking"]:
+        pytest.skip("sessions are tracked by process tree here")
+    assert os.path.isdir(made["tracking"])
+    assert delete(run, "k") == 204
+    assert not os.path.exists(made["tracking"])
