@@ -38,7 +38,11 @@ static void write_event(struct json_writer *writer, const struct session *sessio
 void control_monitor_tell(struct control *control, struct session *session, enum session_state old)
 {
         struct control_monitor *monitor;
+        bool is_new = session->state == SESSION_QUEUED || session->state == SESSION_ADOPTING;
 
+        /* Something else than the state has changed. */
+        if (old == session->state && !is_new)
+                return;
         LIST_FOREACH(monitor, &control->monitors, entry) {
                 struct json_writer event = { .data = NULL };
 
