@@ -124,8 +124,8 @@ static int call_name(struct calls *calls, struct json_slice token, bool verbatim
         return token_invent(calls, token, ret_wire, find);
 }
 
-int calls_add(struct calls *calls, struct json_slice id, struct json_slice progress, bool verbatim, usec_t deadline_usec,
-              struct call **ret)
+int calls_add(struct calls *calls, struct json_slice id, struct json_slice progress, bool verbatim,
+              usec_t deadline_usec, struct call **ret)
 {
         if (calls->n >= CALLS_MAX)
                 return -ENOBUFS;
@@ -181,14 +181,17 @@ struct call *calls_by_wire_progress(const struct calls *calls, struct json_slice
         return NULL;
 }
 
-struct call *calls_by_client_id(const struct calls *calls, const struct client *client, struct json_slice id)
+struct call *calls_by_client_id(const struct calls *calls, const struct client *client, struct json_slice id,
+                                bool is_awaited)
 {
-        struct call *call;
+        struct call *call, *found = NULL;
 
+        /* The id of a call that nobody waits for may have been used again: the newest is meant. */
         TAILQ_FOREACH(call, &calls->list, entry)
-                if (call->client == client && call->stream && jsonrpc_id_equal(token_slice(&call->id), id))
-                        return call;
-        return NULL;
+                if (call->client == client && (call->stream || !is_awaited) &&
+                    jsonrpc_id_equal(token_slice(&call->id), id))
+                        found = call;
+        return found;
 }
 
 struct call *calls_by_serial(const struct calls *calls, uint64_t serial)

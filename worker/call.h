@@ -43,15 +43,16 @@ struct calls *calls_free(struct calls *calls);
 /* Adds a call under the client's id and progress token (size 0: none). They go on the wire as they
  * are when verbatim is asked for and nothing in flight has them; else as fresh ones of the same JSON
  * type. -ENOBUFS: CALLS_MAX are in flight. */
-int calls_add(struct calls *calls, struct json_slice id, struct json_slice progress, bool verbatim, usec_t deadline_usec,
-              struct call **ret);
+int calls_add(struct calls *calls, struct json_slice id, struct json_slice progress, bool verbatim,
+              usec_t deadline_usec, struct call **ret);
 void calls_remove(struct calls *calls, struct call *call);
 
 /* By what the backend says. NULL when none is in flight under that name. */
 struct call *calls_by_wire_id(const struct calls *calls, struct json_slice id);
 struct call *calls_by_wire_progress(const struct calls *calls, struct json_slice token);
-/* By what a client says; only a call that somebody still waits for. */
-struct call *calls_by_client_id(const struct calls *calls, const struct client *client, struct json_slice id);
+/* By what a client says; with is_awaited only a call that somebody still waits for. */
+struct call *calls_by_client_id(const struct calls *calls, const struct client *client, struct json_slice id,
+                                bool is_awaited);
 struct call *calls_by_serial(const struct calls *calls, uint64_t serial);
 
 /* Walks, oldest first: NULL gives the first. */

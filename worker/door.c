@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <sys/queue.h>
 
-#define CONNECTIONS_MAX 1024u
+#define CONNECTIONS_MAX 512u /* below what one process may open */
 #define HEAD_USEC (10 * USEC_PER_SEC)
 #define BODY_USEC USEC_PER_MINUTE
 #define WRITE_USEC (2 * USEC_PER_MINUTE)
@@ -113,7 +113,7 @@ static void on_head(struct http_conn *conn, const struct http_head *head, void *
         if (connection->door->is_closed)
                 respond_gone(exchange);
         else if (r < 0)
-                exchange_refuse(exchange, REASON_bad_request, "a session header is not one visible ASCII word", NULL, 0);
+                exchange_refuse(exchange, REASON_bad_request, "a session header is not one word", NULL, 0);
         else
                 worker->endpoint->on_request(worker, exchange);
 }
@@ -157,10 +157,12 @@ static void on_drained(_unused_ struct http_conn *conn, void *userdata)
 
 static const char *error_body(unsigned status, const char *why, char **ret_body, size_t *ret_size)
 {
-        struct failure failure = {
-                .reason = status == 413 ? REASON_body_too_large : status == 431 ? REASON_head_too_large : REASON_bad_request,
-                .detail = why,
-        };
+        struct failure failure = { .reason = REASON_bad_request, .detail = why };
+
+        if (status == 413)
+                failure.reason = REASON_body_too_large;
+        else if (status == 431)
+                failure.reason = REASON_head_too_large;
 
         return failure_to_jsonrpc(&failure, NULL, 0, ret_body, ret_size) < 0 ? NULL : "application/json";
 }
@@ -224,7 +226,8 @@ static void on_accept(_unused_ struct http_listener *listener, int fd, void *use
                 return;
         }
         connection->door = door;
-        int r = http_conn_new(door->worker->base, fd, HTTP_SERVER, &door->limits, &conn_ops, connection, &connection->http);
+        int r = http_conn_new(door->worker->base, fd, HTTP_SERVER, &door->limits, &conn_ops, connection,
+                              &connection->http);
 
         if (r < 0) {
                 log_warning_errno(r, "cannot take a connection");

@@ -35,7 +35,8 @@ static void on_readable(_unused_ evutil_socket_t fd, _unused_ short what, void *
         drain_step(userdata);
 }
 
-int drain_new(struct event_base *base, int fd_consume, struct log_ring *ring, enum log_source source, struct drain **ret)
+int drain_new(struct event_base *base, int fd_consume, struct log_ring *ring, enum log_source source,
+              struct drain **ret)
 {
         _cleanup_fd_ int fd = fd_consume;
         struct drain *drain = calloc(1, sizeof(*drain));

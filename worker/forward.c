@@ -59,7 +59,7 @@ int forward_request(struct stdio *stdio, struct client *client, struct stream *s
         usec_t deadline = usec_add(now_usec(), stdio->worker->spec->request_usec);
         struct call *call;
 
-        if (calls_by_client_id(stdio->calls, client, message->id)) {
+        if (calls_by_client_id(stdio->calls, client, message->id, true)) {
                 *ret_reason = REASON_duplicate_id;
                 return -EEXIST;
         }
@@ -88,13 +88,14 @@ static void cancelled_by_client(struct stdio *stdio, struct client *client, cons
 
         if (json_get(message->params, "requestId", &id) < 0)
                 return;
-        struct call *call = calls_by_client_id(stdio->calls, client, id);
+        struct call *call = calls_by_client_id(stdio->calls, client, id, false);
 
         if (!call || call->is_initialize)
                 return;
         (void) write_replaced(stdio, message->whole, id, &call->wire_id);
         /* The backend need not answer it any more (MCP, "Cancellation"), and the client does not listen. */
-        stream_forgo(call->stream);
+        if (call->stream)
+                stream_forgo(call->stream);
         stdio_call_remove(stdio, call);
 }
 

@@ -104,7 +104,8 @@ static int argv_make(const struct spec *spec, const char *const values[static TE
         return 0;
 }
 
-static int env_add_configured(struct strings *env, const struct spec *spec, const char *const values[static TEMPLATE__MAX])
+static int env_add_configured(struct strings *env, const struct spec *spec,
+                              const char *const values[static TEMPLATE__MAX])
 {
         for (size_t i = 0; spec->env && spec->env[i]; i++) {
                 char *assignment = NULL;
@@ -118,7 +119,8 @@ static int env_add_configured(struct strings *env, const struct spec *spec, cons
         return 0;
 }
 
-static int env_add_session(struct strings *env, const struct spec *spec, const char *const values[static TEMPLATE__MAX])
+static int env_add_session(struct strings *env, const struct spec *spec,
+                           const char *const values[static TEMPLATE__MAX])
 {
         bool is_small = spec->config && strlen(spec->config) < LAUNCH_CONFIG_ENV_BYTES_MAX;
         const struct {
@@ -140,8 +142,8 @@ static int env_add_session(struct strings *env, const struct spec *spec, const c
         return 0;
 }
 
-static int envp_make(const struct spec *spec, const char *const values[static TEMPLATE__MAX], char *const *environ_base,
-                     char ***ret)
+static int envp_make(const struct spec *spec, const char *const values[static TEMPLATE__MAX],
+                     char *const *environ_base, char ***ret)
 {
         _cleanup_(strings_done) struct strings env = { 0 };
         int r = 0;

@@ -29,6 +29,7 @@ libworker_a_SOURCES = \
 	worker/socket_owner.c worker/socket_owner.h \
 	worker/spec.c worker/spec.h \
 	worker/stdio_endpoint.h \
+	worker/stdio_calls.c \
 	worker/stdio_endpoint.c \
 	worker/stdio_pipe.c worker/stdio_pipe.h \
 	worker/stream.c worker/stream.h \

@@ -38,7 +38,8 @@ int post_begin(_unused_ struct stdio *stdio, struct exchange *exchange)
 {
         const struct http_head *head = exchange->head;
 
-        if (!http_head_lists(head, "Accept", "application/json") || !http_head_lists(head, "Accept", "text/event-stream")) {
+        if (!http_head_lists(head, "Accept", "application/json") ||
+            !http_head_lists(head, "Accept", "text/event-stream")) {
                 exchange_refuse(exchange, REASON_not_acceptable, "application/json and text/event-stream", NULL, 0);
                 return -EINVAL;
         }
@@ -212,8 +213,7 @@ static void take_batch(struct stdio *stdio, struct exchange *exchange, struct cl
         if (stdio->handshake.version[0] && strcmp(stdio->handshake.version, BATCH_UNTIL) >= 0)
                 return exchange_refuse(exchange, REASON_bad_request, "this revision has no batches", NULL, 0);
         if (batch_check(batch, &requests) < 0)
-                return exchange_refuse(exchange, REASON_bad_request, "the batch holds something that may not stand in one",
-                                       NULL, 0);
+                return exchange_refuse(exchange, REASON_bad_request, "an element may not stand in a batch", NULL, 0);
         if (requests > 0) {
                 if (stream_new(exchange, STREAM_BATCH, stdio->stream_bytes_max, &stdio_stream_ops, stdio, &stream) < 0)
                         return exchange_refuse(exchange, REASON_internal, NULL, NULL, 0);

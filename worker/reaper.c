@@ -1,9 +1,7 @@
 #include "worker/reaper.h"
 
-#include "common/fd.h"
 #include "common/log.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -18,7 +16,6 @@ enum rung {
 
 #define KILL_AGAIN_USEC (20 * USEC_PER_MSEC)
 #define KILL_GIVE_UP_USEC (3 * USEC_PER_SEC)
-#define CHILDREN_BYTES_MAX (64u * 1024)
 
 struct reaper {
         struct event *sigchld, *timer;
@@ -31,27 +28,22 @@ struct reaper {
 
 static void rung_enter(struct reaper *reaper, enum rung rung);
 
-/* Calls fn for every child of this process, zombies included. */
+/* Signals every child of this process, zombies included. */
 static void children_signal(int signal)
 {
-        _cleanup_free_ char *text = NULL;
         char path[64];
+        int pid;
 
         snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int) getpid());
-        int r = fd_read_file_at(AT_FDCWD, path, CHILDREN_BYTES_MAX, &text, NULL);
+        FILE *children = fopen(path, "re");
 
-        if (r < 0) {
-                log_warning_errno(r, "cannot read %s", path);
+        if (!children) {
+                log_warning_errno(-errno, "cannot read %s", path);
                 return;
         }
-        for (char *at = text, *end; *at; at = end) {
-                long pid = strtol(at, &end, 10);
-
-                if (end == at)
-                        break;
-                if (pid > 1)
-                        (void) kill((pid_t) pid, signal);
-        }
+        while (fscanf(children, "%d", &pid) == 1)
+                (void) kill(pid, signal);
+        fclose(children);
 }
 
 /* The group's number belongs to it as long as the leader was not reaped. */

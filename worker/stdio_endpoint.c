@@ -1,114 +1,14 @@
 #include "worker/stdio_endpoint.h"
 
-#include "common/http/target.h"
-#include "common/log.h"
 #include "worker/child.h"
 #include "worker/door.h"
 #include "worker/exchange.h"
-#include "worker/idle.h"
 #include "worker/life.h"
 #include "worker/link.h"
 #include "worker/log_ring.h"
 
 #define STREAM_SHARE 4 /* one client may leave this part of the session's budget unread */
 #define BROKEN_USEC USEC_PER_SEC /* the exit of a backend follows the end of its output at once, or never */
-
-/* ---- clients and calls ---- */
-
-static void on_alias_end(enum key_kind kind, const char *key, void *userdata)
-{
-        link_alias(userdata, kind, key, true);
-}
-
-void stdio_call_remove(struct stdio *stdio, struct call *call)
-{
-        bool is_held = call->is_held;
-
-        calls_remove(stdio->calls, call);
-        if (is_held)
-                idle_release(stdio->worker->idle);
-}
-
-static void calls_fail(struct stdio *stdio, const struct client *client, const struct failure *failure, bool is_told)
-{
-        for (struct call *call = calls_next(stdio->calls, NULL), *next; call; call = next) {
-                next = calls_next(stdio->calls, call);
-                if (client && call->client != client)
-                        continue;
-                if (is_told)
-                        forward_cancelled(stdio, call, reason_text(failure->reason));
-                if (call->is_initialize)
-                        handshake_given_up(stdio, call);
-                if (call->stream)
-                        stream_fail(call->stream, failure, token_slice(&call->id));
-                stdio_call_remove(stdio, call);
-        }
-}
-
-void stdio_client_leave(struct stdio *stdio, struct client *client, const struct failure *failure)
-{
-        struct worker *worker = stdio->worker;
-
-        calls_fail(stdio, client, failure, true);
-        if (client->get_stream)
-                stream_end(TAKE_PTR(client->get_stream));
-        asked_forget_client(stdio->asked, client);
-        clients_alias_of(worker->clients, client, true, on_alias_end, worker->link);
-        clients_detach(worker->clients, client);
-        client_free(client);
-        link_status_changed(worker->link);
-}
-
-int stdio_client_of(const struct stdio *stdio, const struct exchange *exchange, struct client **ret, enum reason *ret_reason)
-{
-        const struct clients *clients = stdio->worker->clients;
-        bool is_named = exchange->transport_id[0] && !exchange->is_minted;
-        struct client *client = is_named ? clients_find(clients, exchange->transport_id) : clients_sole(clients);
-
-        if (!client) {
-                *ret_reason = is_named ? REASON_unknown_session : REASON_session_required;
-                return -ENOENT;
-        }
-        *ret = client;
-        return 0;
-}
-
-/* A client that leaves does not cancel in these revisions: the call goes on, and keeps the session
- * busy until it is answered. */
-static void on_stream_lost(struct stream *stream, void *userdata)
-{
-        struct stdio *stdio = userdata;
-
-        if (stream->kind == STREAM_GET) {
-                stream->client->get_stream = NULL;
-                return;
-        }
-        if (handshake_forget_stream(&stdio->handshake, stream))
-                return;
-        for (struct call *call = calls_next(stdio->calls, NULL); call; call = calls_next(stdio->calls, call)) {
-                if (call->stream != stream)
-                        continue;
-                call->stream = NULL;
-                call->is_held = true;
-                idle_hold(stdio->worker->idle);
-        }
-}
-
-const struct stream_ops stdio_stream_ops = { .on_lost = on_stream_lost };
-
-static void on_deadline(struct call *call, void *userdata)
-{
-        struct stdio *stdio = userdata;
-        struct failure failure = { .reason = REASON_deadline };
-
-        if (call->is_initialize)
-                handshake_given_up(stdio, call);
-        else
-                forward_cancelled(stdio, call, reason_text(REASON_deadline));
-        if (call->stream)
-                stream_fail(call->stream, &failure, token_slice(&call->id));
-        stdio_call_remove(stdio, call);
-}
 
 /* ---- the backend's output ---- */
 
@@ -121,11 +21,11 @@ static void on_line(char *line, size_t size, void *userdata)
 static void on_long_line(uint64_t size, void *userdata)
 {
         struct stdio *stdio = userdata;
-        struct failure failure = { .reason = REASON_backend_protocol, .detail = "a line longer than message_bytes_max" };
+        struct failure failure = { .reason = REASON_backend_protocol, .detail = "a line over message_bytes_max" };
 
         log_ring_addf(stdio->worker->logs, LOG_STDOUT, "[a line of %llu bytes was dropped]", (unsigned long long) size);
         if (calls_count(stdio->calls) == 1)
-                calls_fail(stdio, NULL, &failure, false);
+                stdio_calls_fail(stdio, NULL, &failure, false);
 }
 
 static void on_broken(void *userdata)
@@ -286,7 +186,7 @@ static int init(struct worker *worker)
         stdio->stream_bytes_max = worker->spec->buffer_bytes_max / STREAM_SHARE;
         worker->endpoint_data = stdio; /* freed by done(), complete or not */
         stdio->broken = evtimer_new(worker->base, on_broken_timer, stdio);
-        int r = calls_new(worker->base, on_deadline, stdio, &stdio->calls);
+        int r = calls_new(worker->base, stdio_on_deadline, stdio, &stdio->calls);
 
         if (r >= 0)
                 r = asked_new(&stdio->asked);
@@ -315,7 +215,7 @@ static void fail_all(struct worker *worker, const struct failure *failure)
         struct stdio *stdio = worker->endpoint_data;
 
         stdio->failure = failure;
-        calls_fail(stdio, NULL, failure, false);
+        stdio_calls_fail(stdio, NULL, failure, false);
         handshake_fail_all(stdio, failure);
         for (struct client *client = clients_next(worker->clients, NULL); client;
              client = clients_next(worker->clients, client))

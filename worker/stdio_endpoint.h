@@ -2,6 +2,7 @@
  * Streamable HTTP server (MCP 2025-03-26, 2025-06-18, 2025-11-25). Shared by its files:
  *
  *   stdio_endpoint.c  the endpoint's calls: life, and one row per HTTP method
+ *   stdio_calls.c     clients and the requests they wait for: how both end
  *   post.c            POST: checks, body, what kind of message it is
  *   handshake.c       initialize: the first is forwarded, later ones are answered from its result
  *   forward.c         messages to the backend, ids swapped where clients share them
@@ -33,11 +34,14 @@ struct stdio {
         struct event *broken;           /* the backend closed its output and has not exited yet */
 };
 
+/* ---- stdio_calls.c ---- */
+
 extern const struct stream_ops stdio_stream_ops; /* userdata: struct stdio */
 
 /* The attached client an exchange speaks for: by its Mcp-Session-Id, or without one the only one
  * attached. 0, or the reason for which there is none. */
-int stdio_client_of(const struct stdio *stdio, const struct exchange *exchange, struct client **ret, enum reason *ret_reason);
+int stdio_client_of(const struct stdio *stdio, const struct exchange *exchange, struct client **ret,
+                    enum reason *ret_reason);
 
 /* A client leaves: whoever still waits hears failure, the backend hears which requests nobody waits
  * for, its keys end. Frees it. */
@@ -45,6 +49,13 @@ void stdio_client_leave(struct stdio *stdio, struct client *client, const struct
 
 /* Takes a call out and releases what it holds. Its stream is not touched. */
 void stdio_call_remove(struct stdio *stdio, struct call *call);
+
+/* Every call of client (NULL: of anyone) ends with failure; is_told: the backend hears that nobody
+ * waits for them. */
+void stdio_calls_fail(struct stdio *stdio, const struct client *client, const struct failure *failure, bool is_told);
+
+/* For calls_new: the call's time is over. */
+void stdio_on_deadline(struct call *call, void *userdata);
 
 /* ---- post.c ---- */
 

@@ -109,7 +109,10 @@ def environment(request):
                    "blocked": [line for line in open("/proc/self/status") if line.startswith(("SigBlk", "SigIgn"))]})
 
 
-STUBBORN = "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.signal(signal.SIGHUP, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+STUBBORN = """import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(1, flush=True)
+time.sleep(600)"""
 
 
 def orphans(request):
@@ -169,14 +172,17 @@ def handle(message):
             result(message, {"protocolVersion": version, "capabilities": {"tools": {}},
                              "serverInfo": {"name": "backend", "version": "1"}})
     elif method == "tools/call":
-        TOOLS[message["params"]["name"]](message, **message["params"].get("arguments", {}))
+        try:
+            TOOLS[message["params"]["name"]](message, **message["params"].get("arguments", {}))
+        except KeyError as error:
+            write({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32602, "message": f"nothing held: {error}"}})
     elif method == "tools/list":
         result(message, {"tools": [{"name": name, "inputSchema": {"type": "object"}} for name in sorted(TOOLS)]})
     elif method == "ping":
         result(message, {})
     elif method == "notifications/cancelled":
         cancelled.append(message["params"]["requestId"])
-    elif method is None and message.get("id") == "server-1":
+    elif method is None and message.get("id") == "server-1" and "ask" in held:
         text(held.pop("ask"), message["result"])
     elif "id" in message and method:
         write({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "no such method"}})

@@ -65,7 +65,8 @@ static struct client *attach(struct fixture *f, const char *id)
         return client;
 }
 
-static struct call *add(struct fixture *f, struct client *client, const char *id, const char *progress, struct stream *stream)
+static struct call *add(struct fixture *f, struct client *client, const char *id, const char *progress,
+                        struct stream *stream)
 {
         bool verbatim = clients_count(f->clients) <= 1;
         struct call *call;
@@ -94,7 +95,8 @@ static void expect_token(const struct token *token, const char *text)
 #define ASK "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"roots/list\"}"
 #define NEWS "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\"}"
 #define CANCEL "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":9}}"
-#define PROGRESS(token) "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":" token "}}"
+#define PROGRESS(token) \
+        "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":" token "}}"
 #define RESPONSE(id) "{\"jsonrpc\":\"2.0\",\"id\":" id ",\"result\":{}}"
 
 /* ---- names on the wire ---- */
@@ -123,8 +125,8 @@ static void test_shared_ids_are_exchanged_keeping_their_type(void **state)
         assert_false(token_equal(&one->wire_progress, &two->wire_progress));
         assert_int_equal(json_slice_type(token_slice(&two->wire_id)), JSON_NUMBER);
         assert_int_equal(json_slice_type(token_slice(&two->wire_progress)), JSON_STRING);
-        assert_ptr_equal(calls_by_client_id(f->calls, a, slice("1")), one);
-        assert_ptr_equal(calls_by_client_id(f->calls, b, slice("1")), two);
+        assert_ptr_equal(calls_by_client_id(f->calls, a, slice("1"), true), one);
+        assert_ptr_equal(calls_by_client_id(f->calls, b, slice("1"), true), two);
 }
 
 static void test_an_id_that_nobody_waits_for_does_not_clash(void **state)
@@ -135,7 +137,10 @@ static void test_an_id_that_nobody_waits_for_does_not_clash(void **state)
 
         expect_token(&left->wire_id, "1");
         assert_false(token_equal(&left->wire_id, &again->wire_id));
-        assert_ptr_equal(calls_by_client_id(f->calls, client, slice("1")), again);
+        assert_ptr_equal(calls_by_client_id(f->calls, client, slice("1"), true), again);
+        again->stream = NULL;
+        assert_null(calls_by_client_id(f->calls, client, slice("1"), true));
+        assert_ptr_equal(calls_by_client_id(f->calls, client, slice("1"), false), again);
 }
 
 static void test_calls_are_bounded(void **state)

@@ -31,7 +31,8 @@ static void expect_refused(const char *text, const char *word)
 
 static void test_members_are_read(void **state)
 {
-        struct spec *spec = parsed("{" REQUIRED "," VALUES ",\"generation\":3,\"args\":[\"a\",\"\"],\"attach\":\"reject\","
+        struct spec *spec = parsed("{" REQUIRED "," VALUES ",\"generation\":3,\"args\":[\"a\",\"\"],"
+                                   "\"attach\":\"reject\","
                                    "\"awaits_request\":true,\"idle_usec\":18446744073709551615,\"unknown\":[1],"
                                    "\"config\": {\"p\": 0.80, \"n\":123456789012345678901234567890} }");
 

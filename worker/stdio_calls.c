@@ -1,0 +1,101 @@
+#include "worker/stdio_endpoint.h"
+
+#include "worker/exchange.h"
+#include "worker/idle.h"
+#include "worker/link.h"
+
+static void on_alias_end(enum key_kind kind, const char *key, void *userdata)
+{
+        link_alias(userdata, kind, key, true);
+}
+
+void stdio_call_remove(struct stdio *stdio, struct call *call)
+{
+        bool is_held = call->is_held;
+
+        calls_remove(stdio->calls, call);
+        if (is_held)
+                idle_release(stdio->worker->idle);
+}
+
+void stdio_calls_fail(struct stdio *stdio, const struct client *client, const struct failure *failure, bool is_told)
+{
+        for (struct call *call = calls_next(stdio->calls, NULL), *next; call; call = next) {
+                next = calls_next(stdio->calls, call);
+                if (client && call->client != client)
+                        continue;
+                if (is_told)
+                        forward_cancelled(stdio, call, reason_text(failure->reason));
+                if (call->is_initialize)
+                        handshake_given_up(stdio, call);
+                if (call->stream)
+                        stream_fail(call->stream, failure, token_slice(&call->id));
+                stdio_call_remove(stdio, call);
+        }
+}
+
+void stdio_client_leave(struct stdio *stdio, struct client *client, const struct failure *failure)
+{
+        struct worker *worker = stdio->worker;
+
+        stdio_calls_fail(stdio, client, failure, true);
+        if (client->get_stream)
+                stream_end(TAKE_PTR(client->get_stream));
+        asked_forget_client(stdio->asked, client);
+        clients_alias_of(worker->clients, client, true, on_alias_end, worker->link);
+        clients_detach(worker->clients, client);
+        client_free(client);
+        link_status_changed(worker->link);
+}
+
+int stdio_client_of(const struct stdio *stdio, const struct exchange *exchange, struct client **ret,
+                    enum reason *ret_reason)
+{
+        const struct clients *clients = stdio->worker->clients;
+        bool is_named = exchange->transport_id[0] && !exchange->is_minted;
+        struct client *client = is_named ? clients_find(clients, exchange->transport_id) : clients_sole(clients);
+
+        if (!client) {
+                *ret_reason = is_named ? REASON_unknown_session : REASON_session_required;
+                return -ENOENT;
+        }
+        *ret = client;
+        return 0;
+}
+
+/* A client that leaves does not cancel in these revisions: the call goes on, and keeps the session
+ * busy until it is answered. */
+static void on_stream_lost(struct stream *stream, void *userdata)
+{
+        struct stdio *stdio = userdata;
+
+        if (stream->kind == STREAM_GET) {
+                stream->client->get_stream = NULL;
+                return;
+        }
+        if (handshake_forget_stream(&stdio->handshake, stream))
+                return;
+        for (struct call *call = calls_next(stdio->calls, NULL); call; call = calls_next(stdio->calls, call)) {
+                if (call->stream != stream)
+                        continue;
+                call->stream = NULL;
+                call->is_held = true;
+                idle_hold(stdio->worker->idle);
+        }
+}
+
+const struct stream_ops stdio_stream_ops = { .on_lost = on_stream_lost };
+
+void stdio_on_deadline(struct call *call, void *userdata)
+{
+        struct stdio *stdio = userdata;
+        struct failure failure = { .reason = REASON_deadline };
+
+        if (call->is_initialize)
+                handshake_given_up(stdio, call);
+        else
+                forward_cancelled(stdio, call, reason_text(REASON_deadline));
+        if (call->stream)
+                stream_fail(call->stream, &failure, token_slice(&call->id));
+        stdio_call_remove(stdio, call);
+}
