@@ -13,3 +13,7 @@ tests_fuzz_fuzz_http_LDADD = $(COMMON_LIBS)
 check_PROGRAMS += tests/fuzz/fuzz-http-conn
 tests_fuzz_fuzz_http_conn_SOURCES = tests/fuzz/fuzz-http-conn.c $(FUZZ_RUNNER)
 tests_fuzz_fuzz_http_conn_LDADD = $(COMMON_LIBS)
+
+check_PROGRAMS += tests/fuzz/fuzz-config
+tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz-config.c $(FUZZ_RUNNER)
+tests_fuzz_fuzz_config_LDADD = $(SUPERVISOR_LIBS)
