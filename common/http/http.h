@@ -25,6 +25,7 @@ struct http_slice {
 struct http_header {
         struct http_slice name;  /* as received; compare with http_slice_is_nocase */
         struct http_slice value; /* without surrounding white space */
+        bool is_hop_by_hop;      /* by its name alone: see http_head_is_hop_by_hop */
 };
 
 enum http_method {

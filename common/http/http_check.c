@@ -64,23 +64,28 @@ static bool bytes_are_text(const char *data, size_t size)
         return true;
 }
 
-/* Eight bytes at a time: every header of every proxied message passes here twice. */
+/* Eight bytes at once, exact only when true. */
+static bool word_is_text(const char *data)
+{
+        const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+        uint64_t word, is_del;
+
+        memcpy(&word, data, sizeof(word));
+        is_del = word ^ (ones * 0x7f);
+        return ((((word - ones * 0x20) & ~word) | ((is_del - ones) & ~is_del)) & highs) == 0;
+}
+
+/* Every header of every proxied message passes here twice. */
 bool http_slice_is_text(struct http_slice slice)
 {
-        const uint64_t ones = UINT64_C(0x0101010101010101), highs = UINT64_C(0x8080808080808080);
-        size_t i = 0;
+        if (slice.size < 8)
+                return bytes_are_text(slice.data, slice.size);
+        const char *at = slice.data, *last = slice.data + slice.size - 8;
 
-        for (; i + 8 <= slice.size; i += 8) {
-                uint64_t word, is_del;
-
-                memcpy(&word, slice.data + i, sizeof(word));
-                is_del = word ^ (ones * 0x7f);
-                uint64_t suspects = ((word - ones * 0x20) & ~word) | ((is_del - ones) & ~is_del);
-
-                if ((suspects & highs) != 0 && !bytes_are_text(slice.data + i, 8))
-                        return false;
-        }
-        return bytes_are_text(slice.data + i, slice.size - i);
+        for (; at < last; at += 8)
+                if (!word_is_text(at))
+                        return bytes_are_text(slice.data, slice.size);
+        return word_is_text(last) || bytes_are_text(slice.data, slice.size);
 }
 
 /* Every line ends with CRLF, holds no other CR, and none continues the one before; as many lines as
@@ -171,18 +176,45 @@ static void on_expect(struct check *c, struct http_slice value)
                 c->head->expect_continue = true;
 }
 
-static const struct {
+/* Every name that means something to a hop: name, whether it ends there (RFC 9110 §7.6.1), handler. */
+#define RULES(X)                                                \
+        X("Host", false, on_host)                               \
+        X("Expect", false, on_expect)                           \
+        X("Connection", true, on_connection)                    \
+        X("Content-Length", true, on_content_length)            \
+        X("Transfer-Encoding", true, on_transfer_encoding)      \
+        X("TE", true, NULL)                                     \
+        X("Trailer", true, NULL)                                \
+        X("Upgrade", true, NULL)                                \
+        X("Keep-Alive", true, NULL)                             \
+        X("Proxy-Connection", true, NULL)                       \
+        X("Proxy-Authenticate", true, NULL)                     \
+        X("Proxy-Authorization", true, NULL)
+
+static const struct rule {
         struct http_slice name;
+        bool is_hop_by_hop;
         void (*handle)(struct check *c, struct http_slice value);
 } rules[] = {
-#define RULE(name_, handle_) { .name = { name_, sizeof(name_) - 1 }, .handle = handle_ }
-        RULE("Host", on_host),
-        RULE("Expect", on_expect),
-        RULE("Connection", on_connection),
-        RULE("Content-Length", on_content_length),
-        RULE("Transfer-Encoding", on_transfer_encoding),
-#undef RULE
+#define AS_ROW(name_, is_hop_by_hop_, handle_) { { name_, sizeof(name_) - 1 }, is_hop_by_hop_, handle_ },
+        RULES(AS_ROW)
+#undef AS_ROW
 };
+
+/* The sizes of those names as bits: most headers are passed over by their size alone. */
+#define AS_BIT(name_, is_hop_by_hop_, handle_) | 1u << (sizeof(name_) - 1)
+static const uint32_t rule_sizes = 0 RULES(AS_BIT);
+#undef AS_BIT
+
+static const struct rule *rule_of(struct http_slice name)
+{
+        if (name.size >= 32 || (rule_sizes >> name.size & 1) == 0)
+                return NULL;
+        for (const struct rule *rule = rules; rule < rules + ELEMENTSOF(rules); rule++)
+                if (rule->name.size == name.size && http_slice_equal_nocase(rule->name, name))
+                        return rule;
+        return NULL;
+}
 
 static void check_header(struct check *c, struct http_header *header)
 {
@@ -194,9 +226,13 @@ static void check_header(struct check *c, struct http_header *header)
                 value->data = header->name.data + header->name.size;
         if (!http_slice_is_token(header->name) || !http_slice_is_text(*value))
                 return refuse(c, 400, "forbidden byte in a header");
-        for (size_t i = 0; i < ELEMENTSOF(rules); i++)
-                if (rules[i].name.size == header->name.size && http_slice_is_nocase(header->name, rules[i].name.data))
-                        return rules[i].handle(c, *value);
+        const struct rule *rule = rule_of(header->name);
+
+        if (!rule)
+                return;
+        header->is_hop_by_hop = rule->is_hop_by_hop;
+        if (rule->handle)
+                rule->handle(c, *value);
 }
 
 static void check_headers(struct check *c)

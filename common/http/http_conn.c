@@ -24,7 +24,7 @@ static void on_writable(_unused_ evutil_socket_t fd, _unused_ short what, void *
         struct http_conn *c = userdata;
 
         c->is_writable = true;
-        conn_run(c);
+        (void) conn_run(c);
 }
 
 static void on_work(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
@@ -32,7 +32,7 @@ static void on_work(_unused_ evutil_socket_t fd, _unused_ short what, void *user
         struct http_conn *c = userdata;
 
         c->is_scheduled = false;
-        conn_run(c);
+        (void) conn_run(c);
 }
 
 int http_conn_new(struct event_base *base, int fd_consume, enum http_role role, const struct http_limits *limits,
@@ -101,7 +101,7 @@ struct http_conn *http_conn_free(struct http_conn *c)
         conn_close_fd(c);
         http_parser_done(&c->parser);
         http_out_done(&c->out);
-        free(c->in.data);
+        conn_input_done(&c->in);
         free(c);
         return NULL;
 }
@@ -167,7 +167,7 @@ static void conn_linger(struct http_conn *c)
         c->phase = CONN_LINGERING;
         c->discarded_bytes = 0;
         c->end_usec = usec_add(now_usec(), LINGER_USEC);
-        c->in.begin = c->in.end = 0;
+        conn_input_done(&c->in);
         conn_read_start(c);
         conn_timer_within(c, LINGER_USEC);
 }
@@ -187,7 +187,7 @@ static void conn_conclude(struct http_conn *c)
         }
 }
 
-void conn_run(struct http_conn *c)
+bool conn_run(struct http_conn *c)
 {
         static void (*const steps[])(struct http_conn *) = {
                 conn_expire, conn_receive, conn_flush, conn_drained, conn_conclude,
@@ -198,11 +198,12 @@ void conn_run(struct http_conn *c)
         for (size_t i = 0; i < ELEMENTSOF(steps); i++) {
                 steps[i](c);
                 if (freed)
-                        return;
+                        return false;
         }
         c->freed = NULL;
         if (c->is_scheduled)
                 event_active(&c->work, EV_TIMEOUT, 0);
+        return true;
 }
 
 void conn_read_start(struct http_conn *c)

@@ -31,12 +31,13 @@ enum conn_sending {
         SENDING_DONE,
 };
 
+/* Received bytes that are not parsed yet. */
 struct conn_input {
         char *data;
         size_t begin, end, size;
-        bool eof;        /* nothing more comes: the peer's end, or error */
-        int error;       /* 0: it said so itself */
-        bool wants_more; /* the last read filled it: a larger one would save system calls */
+        bool is_borrowed; /* data is the stack of conn_on_readable, else the heap's */
+        bool eof;         /* nothing more comes: the peer's end, or error */
+        int error;        /* 0: it said so itself */
 };
 
 struct http_conn {
@@ -91,7 +92,9 @@ struct http_conn {
 };
 
 /* http_conn.c */
-void conn_run(struct http_conn *conn);
+
+/* One turn: deadlines, input, output, ends. False when a callback freed the connection. */
+bool conn_run(struct http_conn *conn);
 void conn_schedule(struct http_conn *conn);
 void conn_flush(struct http_conn *conn);
 void conn_read_start(struct http_conn *conn);
@@ -109,6 +112,7 @@ void conn_settle(struct http_conn *conn);
 /* http_receive.c */
 void conn_on_readable(evutil_socket_t fd, short what, void *userdata);
 void conn_receive(struct http_conn *conn);
+void conn_input_done(struct conn_input *input);
 
 /* Server role: tells the owner that the request is refused; answers if the owner does not. */
 void conn_refuse(struct http_conn *conn, unsigned status, const char *why, int error);

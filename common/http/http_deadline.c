@@ -35,7 +35,7 @@ void conn_on_timer(_unused_ evutil_socket_t fd, _unused_ short what, void *userd
 
         c->is_timed = false;
         c->is_due = true;
-        conn_run(c);
+        (void) conn_run(c);
 }
 
 /* ---- the deadlines: when, and what then -------------------------------------------------------- */
@@ -137,8 +137,6 @@ static void conn_trim(struct http_conn *c)
 {
         http_parser_trim(&c->parser);
         http_out_trim(&c->out);
-        free(c->in.data);
-        c->in = (struct conn_input) {};
 }
 
 void conn_expire(struct http_conn *c)

@@ -15,7 +15,7 @@ bool http_slice_equal_nocase(struct http_slice a, struct http_slice b)
         if (a.size != b.size)
                 return false;
         for (size_t i = 0; i < a.size; i++)
-                if (lower(a.data[i]) != lower(b.data[i]))
+                if (a.data[i] != b.data[i] && lower(a.data[i]) != lower(b.data[i]))
                         return false;
         return true;
 }
@@ -129,16 +129,5 @@ static bool connection_names(const struct http_head *head, struct http_slice nam
 
 bool http_head_is_hop_by_hop(const struct http_head *head, const struct http_header *header)
 {
-        static const struct http_slice names[] = {
-#define NAME(name) { name, sizeof(name) - 1 }
-                NAME("TE"), NAME("Trailer"), NAME("Upgrade"), NAME("Connection"), NAME("Keep-Alive"),
-                NAME("Content-Length"), NAME("Proxy-Connection"), NAME("Transfer-Encoding"),
-                NAME("Proxy-Authenticate"), NAME("Proxy-Authorization"),
-#undef NAME
-        };
-
-        for (size_t i = 0; i < ELEMENTSOF(names); i++)
-                if (http_slice_equal_nocase(header->name, names[i]))
-                        return true;
-        return head->connection_names_headers && connection_names(head, header->name);
+        return header->is_hop_by_hop || (head->connection_names_headers && connection_names(head, header->name));
 }

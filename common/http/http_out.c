@@ -109,7 +109,9 @@ void http_out_add(struct http_out *out, const void *data, size_t size)
 static ssize_t out_write(struct http_out *out, int fd, struct iovec *vectors, int n_vectors)
 {
         struct msghdr message = { .msg_iov = vectors, .msg_iovlen = (size_t) n_vectors };
-        ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+        ssize_t n = n_vectors == 1 ? send(fd, vectors->iov_base, vectors->iov_len, flags)
+                                   : sendmsg(fd, &message, flags);
 
         if (n < 0) {
                 if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)

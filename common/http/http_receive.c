@@ -2,8 +2,8 @@
 
 #include <sys/socket.h>
 
-#define INPUT_MIN (4 * 1024)
-#define INPUT_MAX (64 * 1024)
+/* Read at once, and kept at most while the owner pauses or an answer is not complete. */
+#define INPUT_BYTES_MAX (64 * 1024)
 
 /* An answer may end before its request: this much of the rest is read to save the connection. */
 #define SWALLOW_BYTES_MAX (256 * 1024)
@@ -11,42 +11,85 @@
 
 /* ---- from the socket -------------------------------------------------------------------------- */
 
-/* Room for a read; false when what is there must be parsed first. */
-static bool input_reserve(struct conn_input *in)
+void conn_input_done(struct conn_input *in)
 {
-        if (in->begin == in->end) {
-                in->begin = in->end = 0;
-                if (!in->data || (in->wants_more && in->size < INPUT_MAX)) {
-                        size_t size = in->data ? in->size * 4 : INPUT_MIN;
-                        char *bigger = malloc(size);
+        if (!in->is_borrowed)
+                free(in->data);
+        in->data = NULL;
+        in->begin = in->end = in->size = 0;
+        in->is_borrowed = false;
+}
 
-                        if (!bigger)
-                                return in->data != NULL;
-                        free(in->data);
-                        in->data = bigger;
-                        in->size = size;
-                }
-        } else if (in->begin > 0 && in->end == in->size) {
+/* Most input is parsed where it was read and forgotten: all connections take turns with the same,
+ * warm memory of the stack, and idle ones hold none. */
+static void input_borrow(struct conn_input *in, char *memory)
+{
+        conn_input_done(in);
+        in->data = memory;
+        in->size = INPUT_BYTES_MAX;
+        in->is_borrowed = true;
+}
+
+/* Moves what was not parsed to memory of its own. */
+static int input_keep(struct conn_input *in)
+{
+        size_t size = in->end - in->begin;
+        char *kept = NULL;
+
+        if (!in->is_borrowed)
+                return 0;
+        if (size > 0) {
+                kept = malloc(size);
+                if (kept)
+                        memcpy(kept, in->data + in->begin, size);
+                else
+                        size = 0;
+        }
+        bool is_lost = in->begin + size < in->end;
+
+        conn_input_done(in);
+        in->data = kept;
+        in->end = in->size = size;
+        return is_lost ? -ENOMEM : 0;
+}
+
+/* Room behind what is kept. -ENOBUFS: it must be parsed first. */
+static int input_reserve(struct conn_input *in)
+{
+        if (in->end < in->size)
+                return 0;
+        if (in->begin > 0) {
                 memmove(in->data, in->data + in->begin, in->end - in->begin);
                 in->end -= in->begin;
                 in->begin = 0;
+                return 0;
         }
-        return in->end < in->size;
+        if (in->size >= INPUT_BYTES_MAX)
+                return -ENOBUFS;
+        size_t size = MIN_OF(MAX_OF(in->size * 2, (size_t) 4096), (size_t) INPUT_BYTES_MAX);
+        char *bigger = realloc(in->data, size);
+
+        if (!bigger)
+                return -ENOMEM;
+        in->data = bigger;
+        in->size = size;
+        return 0;
 }
 
 static void conn_fill(struct http_conn *c)
 {
         struct conn_input *in = &c->in;
+        int r = input_reserve(in);
 
-        if (!input_reserve(in)) {
-                if (!in->data)
-                        return conn_fail(c, -ENOMEM);
+        if (r == -ENOBUFS) {
                 conn_read_stop(c); /* parsing starts it again */
                 conn_timer_within(c, CONN_PEER_CHECK_USEC);
-                return;
         }
-        size_t space = in->size - in->end;
-        ssize_t n = recv(c->fd, in->data + in->end, space, MSG_DONTWAIT);
+        if (r == -ENOMEM)
+                conn_fail(c, r);
+        if (r < 0)
+                return;
+        ssize_t n = recv(c->fd, in->data + in->end, in->size - in->end, MSG_DONTWAIT);
 
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
                 return;
@@ -57,14 +100,13 @@ static void conn_fill(struct http_conn *c)
                 return;
         }
         in->end += (size_t) n;
-        in->wants_more = (size_t) n == space;
         c->input_usec = now_usec();
 }
 
 static void conn_discard(struct http_conn *c)
 {
         conn_fill(c);
-        c->discarded_bytes += c->in.end - c->in.begin;
+        c->discarded_bytes += c->in.end;
         c->in.begin = c->in.end = 0;
         if (c->in.eof || c->discarded_bytes > LINGER_BYTES_MAX)
                 conn_fail(c, 0);
@@ -73,13 +115,17 @@ static void conn_discard(struct http_conn *c)
 void conn_on_readable(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
 {
         struct http_conn *c = userdata;
+        char memory[INPUT_BYTES_MAX];
 
         conn_timer_start(c);
+        if (c->in.begin == c->in.end)
+                input_borrow(&c->in, memory);
         if (c->phase == CONN_LINGERING)
                 conn_discard(c);
         else
                 conn_fill(c);
-        conn_run(c);
+        if (conn_run(c) && input_keep(&c->in) < 0)
+                conn_fail(c, -ENOMEM);
 }
 
 /* ---- events of the parser --------------------------------------------------------------------- */
@@ -231,6 +277,6 @@ void conn_receive(struct http_conn *c)
                 return conn_fail(c, -EPROTO); /* an answer to nothing */
         if (c->in.eof)
                 conn_input_ended(c);
-        else if (!c->is_reading && !c->is_refused && c->in.end - c->in.begin < c->in.size)
+        else if (!c->is_reading && !c->is_refused && c->in.end - c->in.begin < INPUT_BYTES_MAX)
                 conn_read_start(c);
 }

@@ -110,8 +110,16 @@ static int add_header(struct http_conn *c, struct http_slice name, struct http_s
 /* Headers that only http_conn_begin_body writes: a second one would frame the message twice. */
 static bool name_is_ours(struct http_slice name)
 {
-        return http_slice_is_nocase(name, "Content-Length") || http_slice_is_nocase(name, "Transfer-Encoding") ||
-               http_slice_is_nocase(name, "Connection");
+        switch (name.size) {
+        case sizeof("Connection") - 1:
+                return http_slice_is_nocase(name, "Connection");
+        case sizeof("Content-Length") - 1:
+                return http_slice_is_nocase(name, "Content-Length");
+        case sizeof("Transfer-Encoding") - 1:
+                return http_slice_is_nocase(name, "Transfer-Encoding");
+        default:
+                return false;
+        }
 }
 
 int http_conn_add_header_slice(struct http_conn *c, struct http_slice name, struct http_slice value)
