@@ -16,18 +16,26 @@ static struct table *link_table(struct link *link)
         return link->incoming ?: link->router->table;
 }
 
-static int on_welcome(struct link *link, const struct ipc_message *message)
+static void dump_forget(struct link *link)
 {
         link->incoming = table_free(link->incoming);
         servers_done(&link->incoming_servers);
-        link->is_ready = false;
-        link->is_welcome = true;
-        link->n_attempts = 0;
-        return table_new(&link->incoming);
 }
 
+static int on_welcome(struct link *link, const struct ipc_message *message)
+{
+        link->is_welcome = true;
+        return 0;
+}
+
+/* The first frame of a dump: after WELCOME, and again when the configuration was reloaded. */
 static int on_router_config(struct link *link, const struct ipc_message *message)
 {
+        dump_forget(link);
+        int r = table_new(&link->incoming);
+
+        if (r < 0)
+                return r;
         return router_configure(link->router, message->body, message->blob, message->blob_size);
 }
 
@@ -72,6 +80,7 @@ static int on_dump_end(struct link *link, const struct ipc_message *message)
         router->servers = link->incoming_servers;
         link->incoming_servers = (struct servers) {};
         link->is_ready = true;
+        link->n_attempts = 0;
         log_debug("table complete: %zu sessions, %zu servers", table_count(router->table), router->servers.n_items);
         asks_resend(&router->asks);
         router_start_accepting(router);
@@ -150,8 +159,7 @@ static void link_lost(struct link *link, int error)
                 log_notice("the supervisor is away%s%s; live sessions are served on", error ? ": " : "",
                            error ? strerror(-error) : "");
         link->channel = ipc_channel_free(link->channel);
-        link->incoming = table_free(link->incoming);
-        servers_done(&link->incoming_servers);
+        dump_forget(link);
         link->is_welcome = link->is_ready = false;
         asks_disconnected(&link->router->asks);
         link_retry(link);
@@ -192,8 +200,7 @@ int link_init(struct link *link, struct router *router)
 void link_done(struct link *link)
 {
         link->channel = ipc_channel_free(link->channel);
-        link->incoming = table_free(link->incoming);
-        servers_done(&link->incoming_servers);
+        dump_forget(link);
         if (link->connect_timer)
                 event_free(link->connect_timer);
         if (link->status_timer)

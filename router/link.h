@@ -1,6 +1,6 @@
 /* The connection to the supervisor: made again whenever it ends, while live sessions go on being
- * served from the table. A new connection's dump is gathered beside the table and takes its place
- * at DUMP_END, so that no request ever sees half of it. */
+ * served from the table. A dump (ROUTER_CONFIG to DUMP_END: on a new connection, and after a reload)
+ * is gathered beside the table and takes its place at its end, so that no request sees half of it. */
 #pragma once
 
 #include "router/servers.h"

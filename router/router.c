@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <sys/resource.h>
 
-#define DRAIN_USEC (5 * USEC_PER_SEC) /* how long requests in flight may still take after SIGTERM */
+#define DRAIN_USEC (2 * USEC_PER_SEC) /* how long requests in flight may still take after SIGTERM */
 #define FDS_RESERVED 64               /* for what is neither a client nor its worker */
 
 static int ask_send(enum ipc_type type, uint32_t cookie, const void *body, size_t body_size, const void *blob,

@@ -1,5 +1,6 @@
 #include "supervisor/resolve.h"
 
+#include "common/json_scan.h"
 #include "common/log.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/router_push.h"
@@ -25,6 +26,7 @@ enum resolve_stage {
 struct question {
         struct waiter waiter; /* first */
         struct ipc_resolve asked;
+        char *config;         /* what the client configured, for the session this makes; JSON or NULL */
         enum resolve_stage stage;
         bool is_creator, is_late;
 };
@@ -136,6 +138,7 @@ static void question_create(struct question *q, const struct server_config *serv
                 .awaits_request = true,
                 .has_seed = a->has_seed,
                 .seed = a->seed,
+                .config = q->config,
         };
         struct session *s;
         int r = lifecycle_create(supervisor, server, &request, &s);
@@ -224,6 +227,7 @@ static void question_on_deadline(struct waiter *w)
 
 static void question_free(struct waiter *w)
 {
+        free(((struct question *) w)->config);
         free(w);
 }
 
@@ -268,6 +272,18 @@ static bool resolve_is_valid(const struct ipc_resolve *a)
                IPC_STRING_OK(a->stale_id) && a->key[0] && a->kind > 0 && a->kind < KEY__MAX;
 }
 
+static int question_set_config(struct question *q, const struct ipc_message *m)
+{
+        struct json_slice config;
+
+        if (m->blob_size == 0)
+                return 0;
+        if (json_validate(m->blob, m->blob_size, &config) < 0 || json_slice_type(config) != JSON_OBJECT)
+                return -EBADMSG;
+        q->config = strndup(config.data, config.size);
+        return q->config ? 0 : -ENOMEM;
+}
+
 int resolver_on_resolve(struct peer *peer, const struct ipc_message *m)
 {
         const struct ipc_resolve *asked = m->body;
@@ -289,9 +305,15 @@ int resolver_on_resolve(struct peer *peer, const struct ipc_message *m)
         if (!q)
                 return -ENOMEM;
         q->asked = *asked;
-        int r = waiter_init(&q->waiter, peer, m->cookie, routers_resolve_usec(supervisor) - USEC_PER_SEC, &ops);
+        int r = question_set_config(q, m);
 
         if (r < 0) {
+                free(q);
+                return r;
+        }
+        r = waiter_init(&q->waiter, peer, m->cookie, routers_resolve_usec(supervisor) - USEC_PER_SEC, &ops);
+        if (r < 0) {
+                free(q->config);
                 free(q);
                 return r;
         }

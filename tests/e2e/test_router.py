@@ -104,12 +104,30 @@ def test_a_new_dump_replaces_the_table_and_keeps_connections(router, pool):
     assert answer.result().status == 404
 
 
+def test_a_reload_is_a_dump_on_the_same_connection(router, pool):
+    link = router.connect([LIVE])
+    worker = router.worker("s2")
+    link.send("ROUTER_CONFIG", **{**router.config, "session_header": "X-Rollout"})
+    link.send("SERVER", name="pond", keys=6)
+    link.put_session("s2", "k", KEY_NAMED, "pond")
+    link.send("DUMP_END")
+    answer = pool.submit(router.client().request, "GET", "/pond/mcp", [("Mcp-Session-Id", "new")])
+    link.resolve_failed(link.expect("RESOLVE"), UNKNOWN)
+    assert answer.result().status == 404
+    assert router.client().request("POST", "/lake/mcp", [SESSION], call()).reason() == "unknown_path"
+    answer = pool.submit(router.client().request, "POST", "/pond/mcp", [("X-Rollout", "k")], call())
+    wire, _ = worker.take()
+    wire.respond(200, b"{}")
+    assert answer.result().status == 200
+
+
 def test_half_a_dump_changes_nothing(router, pool):
     link = router.connect([LIVE])
     worker = router.worker("s1")
     link.close()
     link = router.accept_link()
     link.send("WELCOME", version=1)
+    link.send("ROUTER_CONFIG", **router.config)
     link.put_session("s9", "t1")
     link.close()
     router.accept_link()
@@ -227,6 +245,26 @@ def test_an_event_stream_passes_event_by_event(router):
         assert client.read_chunk() == event
     client.close()  # the worker hears of it, and decides what it means
     assert wire.is_closed()
+
+
+def test_answers_without_a_body_keep_their_length(router, pool):
+    router.connect([{"id": "s1", "key": "t1", "server": "web"}])
+    worker = router.worker("s1")
+    client = router.client()
+    client.start("HEAD", "/web/files/a", [SESSION])
+    wire, request = worker.take()
+    assert request.start == "HEAD /files/a HTTP/1.1"
+    wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n")
+    assert client.read_head().get("Content-Length") == "1234"
+    client.start("OPTIONS", "/web/files/a", [SESSION])
+    wire.read_message()
+    wire.send(b"HTTP/1.1 204 No Content\r\nAllow: GET\r\n\r\n")
+    answer = client.read_head()
+    assert (answer.status, answer.headers) == (204, [("Allow", "GET")])
+    client.start("DELETE", "/web/mcp", [SESSION])
+    wire.read_message()
+    wire.respond(200)
+    assert client.read_message().status == 200
 
 
 def test_pipelined_requests_are_answered_in_order(router):

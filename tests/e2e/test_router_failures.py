@@ -220,8 +220,8 @@ def test_foreign_hosts_and_origins_are_refused(router, pool):
             assert (answer.status, answer.reason()) == (403, reason)
     assert client.request("GET", "/healthz", [("Host", "10.0.0.1")]).status == 200
     wire = None
-    for headers in ([("Origin", "https://app.example")], [("Origin", "http://localhost:3000")], [("Host", "box.example")]):
-        answer = pool.submit(client.request, "POST", "/lake/mcp", [SESSION, *headers], call())
+    for header in (("Origin", "https://app.example"), ("Origin", "http://localhost:3000"), ("Host", "box.example")):
+        answer = pool.submit(client.request, "POST", "/lake/mcp", [SESSION, header], call())
         wire = wire or worker.accept()
         wire.read_message()
         wire.respond(200, b"{}")
@@ -341,7 +341,7 @@ def test_large_bodies_stream_both_ways(router, pool):
     assert client.read_head().status == 200
     swallow(client, total - len(client.buffer))
     sending.result()
-    assert router.memory_kib() - before < 8 * 1024
+    assert router.memory_kib() - before < total // 2 // 1024
 
 
 def fill(sock):
