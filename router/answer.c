@@ -27,15 +27,16 @@ static int failure_to_plain(const struct failure *f, char **ret, size_t *ret_siz
         return json_writer_finish(&w, ret, ret_size);
 }
 
-void answer_failure(struct http_conn *conn, enum answer_form form, const struct failure *f, struct json_slice id,
-                    const char *allow)
+void answer_failure(struct http_conn *conn, enum answer_form form, unsigned status, const struct failure *f,
+                    struct json_slice id, const char *allow)
 {
         _cleanup_free_ char *text = NULL;
         size_t size = 0;
-        unsigned status = reason_http_status(f->reason);
         int r = form == ANSWER_JSONRPC ? failure_to_jsonrpc(f, id.size ? id.data : NULL, id.size, &text, &size)
                                        : failure_to_plain(f, &text, &size);
 
+        if (status == 0)
+                status = reason_http_status(f->reason);
         if (form == ANSWER_JSONRPC && id.size && status == 503 && r == 0)
                 status = 200;
         http_conn_start_response(conn, status);
@@ -65,7 +66,7 @@ bool answer_http_error(struct http_conn *conn, unsigned status, const char *why)
                         continue;
                 struct failure f = { .reason = reasons[i].reason, .detail = why };
 
-                answer_failure(conn, ANSWER_JSONRPC, &f, (struct json_slice) {}, NULL);
+                answer_failure(conn, ANSWER_JSONRPC, 0, &f, (struct json_slice) {}, NULL);
                 return true;
         }
         return false;

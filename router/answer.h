@@ -10,11 +10,11 @@ enum answer_form {
         ANSWER_PLAIN,   /* {"error": sentence, "envmux": {…}}; everything else */
 };
 
-/* Answers conn's current request with f and ends the message. In JSON-RPC form, where id names the
- * request and the reason's status is 503, the status is 200: a 5xx destroys the official Python
+/* Answers conn's current request with f and ends the message. status 0 is the reason's own; then, in
+ * JSON-RPC form and where id names the request, 503 becomes 200: a 5xx destroys the official Python
  * client. allow, or NULL, becomes an Allow header. id.size 0: not known. */
-void answer_failure(struct http_conn *conn, enum answer_form form, const struct failure *f, struct json_slice id,
-                    const char *allow);
+void answer_failure(struct http_conn *conn, enum answer_form form, unsigned status, const struct failure *f,
+                    struct json_slice id, const char *allow);
 
 /* Answers a violation of HTTP that the engine found; status as http_conn_ops.on_error has it. False
  * when no reason of ours covers the status: the engine's own answer is left to it. */

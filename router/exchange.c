@@ -187,7 +187,7 @@ void exchange_on_head(struct exchange *e, const struct http_head *head)
         exchange_enter(e, EXCHANGE_ROUTING);
         e->head = head;
         e->route = (struct route) {};
-        e->is_ended = e->may_create = e->has_seed = e->is_created = e->is_event_stream = false;
+        e->is_ended = e->may_create = e->has_seed = e->is_created = e->is_over = e->is_event_stream = false;
         e->minted[0] = e->session_id[0] = '\0';
         e->config = (struct json_slice) {};
         e->n_retries = 0;
@@ -238,6 +238,7 @@ static void resolve_failed(struct exchange *e, struct resolve_answer *answer, bo
                              : was_answered                  ? REASON_internal
                                                              : REASON_unavailable;
 
+        e->is_over = answer->code == RESOLVE_UNKNOWN;
         if (answer->failure)
                 exchange_fail(e, failure_get(answer->failure));
         else
@@ -303,15 +304,15 @@ static void refuse_now(struct exchange *e, const struct failure *f)
 
         if (!e->is_ended && e->head->expect_continue) /* a body that was not asked for may never come */
                 http_conn_set_close(e->client);
-        answer_failure(e->client, form_of(e), f, exchange_request_id(e), allow);
+        answer_failure(e->client, form_of(e), e->is_over ? 404 : 0, f, exchange_request_id(e), allow);
         exchange_answered(e);
 }
 
 /* A failure that is ours is told under the request's id, which stands in the body. */
 static bool refusal_needs_id(const struct exchange *e, const struct failure *f)
 {
-        return e->route.kind == ROUTE_MCP && e->head->method == HTTP_POST && reason_http_status(f->reason) == 503 &&
-               !e->is_ended && !e->body.is_partial &&
+        return e->route.kind == ROUTE_MCP && e->head->method == HTTP_POST && !e->is_over &&
+               reason_http_status(f->reason) == 503 && !e->is_ended && !e->body.is_partial &&
                !(e->head->has_content_length && e->head->content_length > KEEP_BYTES_MAX);
 }
 

@@ -61,6 +61,7 @@ struct exchange {
         struct asker asker;
         char session_id[IPC_ID_SIZE];
         bool is_created;                 /* this request started the session */
+        bool is_over;                    /* the session ended before this request: 404, whatever it ended of */
         unsigned n_retries;
         struct upstream_conn *upstream;  /* NULL unless forwarding */
 

@@ -81,13 +81,15 @@ static void answer_ended(struct question *q, enum resolve_code code, const struc
                 answer_json(q, code, json, size);
 }
 
-/* No session: what is known of the one that had the key last is told with it. */
+/* No session: what is known of the one that has the key while it ends, or had it last, is told with it. */
 static void answer_unknown(struct question *q)
 {
         const struct ipc_resolve *a = &q->asked;
-        const struct session *s = session_find_ended_key(q->waiter.peer->supervisor->sessions, a->principal, a->server,
-                                                         (enum key_kind) a->kind, a->key);
+        const struct session_table *table = q->waiter.peer->supervisor->sessions;
+        const struct session *s = session_find(table, a->principal, a->server, (enum key_kind) a->kind, a->key);
 
+        if (!s)
+                s = session_find_ended_key(table, a->principal, a->server, (enum key_kind) a->kind, a->key);
         if (s)
                 answer_ended(q, RESOLVE_UNKNOWN, s);
         else
