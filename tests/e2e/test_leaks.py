@@ -8,6 +8,7 @@ from mcp_client import Client
 
 SESSIONS = 200
 CONFIG = {
+    "envmux": {"max_ended": 20},  # how sessions ended is remembered: the one thing that may grow, up to here
     "mcpServers": {
         "lake": {"command": "frozen-lake", "args": ["--seed", "${envmux:seed}"], "envmux": {"idle_timeout": "1s"}},
     }

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import importlib.util
 import json
 import sys
 import types
@@ -12,16 +11,17 @@ import pytest
 import harness
 from lake import MAPS, MOVES
 
-pytestmark = pytest.mark.skipif(importlib.util.find_spec("eval_protocol") is None,
-                                reason="needs eval-protocol: tests/e2e/requirements-no-deps.txt")
+PACKAGES = harness.TOP / "build" / "no-deps"
+
+pytestmark = pytest.mark.skipif(not (PACKAGES / "eval_protocol").is_dir(),
+                                reason="needs eval-protocol: tests/e2e/requirements-no-deps.txt in build/no-deps")
 
 
 def connection_manager():
     """Its two modules, without the packages' __init__ files, which import everything else it does."""
-    root = importlib.util.find_spec("eval_protocol").submodule_search_locations
     for name in ("eval_protocol", "eval_protocol.mcp", "eval_protocol.mcp.client"):
         module = types.ModuleType(name)
-        module.__path__ = [path + name.replace("eval_protocol", "").replace(".", "/") for path in root]
+        module.__path__ = [str(PACKAGES / name.replace(".", "/"))]
         sys.modules[name] = module
     from eval_protocol.mcp.client.connection import MCPConnectionManager
     from eval_protocol.types.types import DatasetRow, MCPSession
