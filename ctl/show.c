@@ -87,7 +87,8 @@ static void print_last_lines(struct json_object *session)
                 return;
         putchar('\n');
         print_lines_safely(stdout, lines);
-        putchar('\n');
+        if (lines[strlen(lines) - 1] != '\n')
+                putchar('\n');
 }
 
 static void print_session(struct json_object *session)

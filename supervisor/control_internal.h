@@ -13,6 +13,7 @@
 #define CONTROL_ID_SIZE (IPC_SERVER_SIZE + IPC_KEY_SIZE) /* of an ID parameter: SERVER/KEY is the longest */
 
 struct control_monitor;
+struct control_show;
 struct control_stop;
 
 struct control {
@@ -20,6 +21,7 @@ struct control {
         struct varlink_server *server;
         struct session_observer observer;
         LIST_HEAD(, control_monitor) monitors;
+        LIST_HEAD(, control_show) shows;
         LIST_HEAD(, control_stop) stops;
         struct event *settle_event; /* answers Stop calls after the move that ended their last session */
 };
@@ -27,6 +29,9 @@ struct control {
 /* The session that the parameter "id" names, live or ended. NULL: none, and the call has been answered
  * with an error. */
 struct session *control_find_session(struct control *control, struct varlink_call *call);
+
+/* Appends the session's object, without what only privileged callers may see for others. */
+void control_write_session(const struct varlink_call *call, const struct session *session, struct json_writer *writer);
 
 /* Appends "name":"value" to an object, with a comma when something is in it already. NULL values are left out. */
 void control_write_string(struct json_writer *writer, const char *name, const char *value);
@@ -40,6 +45,7 @@ void control_error(struct varlink_call *call, const char *error, const char *mem
 
 /* What the observer and the settle event lead to. */
 void control_monitor_tell(struct control *control, struct session *session, enum session_state old);
+void control_show_tell(struct control *control, const struct session *session);
 void control_stop_settle(struct control *control);
 
 /* Handlers; userdata is the control. */

@@ -1,4 +1,4 @@
-/* The questions: List, Show, Metrics; and Reload. */
+/* The questions: List, Metrics; and Reload. */
 #include "common/time_text.h"
 #include "supervisor/control_internal.h"
 #include "supervisor/session_json.h"
@@ -42,7 +42,7 @@ static void write_public(const struct session *session, struct json_writer *writ
         json_writer_text(writer, "}");
 }
 
-static void write_session(const struct varlink_call *call, const struct session *session, struct json_writer *writer)
+void control_write_session(const struct varlink_call *call, const struct session *session, struct json_writer *writer)
 {
         if (varlink_call_is_privileged(call))
                 session_json_write(session, writer);
@@ -68,25 +68,12 @@ void control_on_list(struct varlink_call *call, void *userdata)
                         break;
                 if (!server || streq(server, s->record.server)) {
                         json_writer_text(&answer, comma);
-                        write_session(call, s, &answer);
+                        control_write_session(call, s, &answer);
                         comma = ",";
                 }
                 s = in_ended ? session_next_ended(table, s) : session_next(table, s);
         }
         json_writer_text(&answer, "]}");
-        varlink_reply(call, &answer);
-}
-
-void control_on_show(struct varlink_call *call, void *userdata)
-{
-        const struct session *session = control_find_session(userdata, call);
-        struct json_writer answer = { .data = NULL };
-
-        if (!session)
-                return;
-        json_writer_text(&answer, "{\"session\":");
-        write_session(call, session, &answer);
-        json_writer_text(&answer, "}");
         varlink_reply(call, &answer);
 }
 

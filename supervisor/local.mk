@@ -28,6 +28,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/control_methods.c \
 	supervisor/control_monitor.c \
 	supervisor/control_servers.c \
+	supervisor/control_show.c \
 	supervisor/control_stop.c \
 	supervisor/environment.c supervisor/environment.h \
 	supervisor/folders.c supervisor/folders.h \

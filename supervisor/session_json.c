@@ -98,7 +98,7 @@ static void write_counters(const struct session *s, struct json_writer *w)
         write_number(w, "bytes_in", s->status.bytes_in);
         write_number(w, "bytes_out", s->status.bytes_out);
         write_number(w, "bytes_buffered", s->status.bytes_buffered);
-        write_number(w, "idle_usec", session_idle_usec(s));
+        write_number(w, "idle_usec", session_state_is_final(s->state) ? 0 : session_idle_usec(s));
 }
 
 static void write_settings(const struct session *s, struct json_writer *w)

@@ -133,6 +133,9 @@ int workers_on_status(struct peer *peer, const struct ipc_message *m)
         s->status = *(const struct ipc_status *) m->body;
         s->status_usec = now_usec();
         session_dispatch(s, s->status.in_flight > 0 ? EVENT_BUSY : EVENT_QUIET);
+        /* Somebody asked (STATUS_GET) and waits for it. */
+        if (m->cookie != 0)
+                session_notify(s, s->state);
         return 0;
 }
 

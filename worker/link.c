@@ -307,8 +307,11 @@ void link_gone(struct link *link, enum gone_cause cause, const struct failure *f
         link->gone_blob_size = 0;
         if (failure && failure_to_json(failure, &link->gone_blob, &link->gone_blob_size) < 0)
                 link->gone_blob = NULL;
-        if (link->channel)
+        if (link->channel) {
+                /* What the session did in all is remembered with its end. */
+                status_send(link, 0);
                 gone_send(link);
+        }
 }
 
 void link_alias(struct link *link, enum key_kind kind, const char *key, bool is_removed)
