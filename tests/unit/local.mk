@@ -53,7 +53,7 @@ check_PROGRAMS += tests/unit/test-frozen-lake
 tests_unit_test_frozen_lake_SOURCES = tests/unit/test-frozen-lake.c
 tests_unit_test_frozen_lake_LDADD = libfrozenlake.a $(UNIT_LIBS)
 check_PROGRAMS += tests/unit/test-http-client tests/unit/test-http-conn tests/unit/test-http-flow \
-	tests/unit/test-http-parse tests/unit/test-target
+	tests/unit/test-http-head tests/unit/test-http-parse tests/unit/test-target
 HTTP_SIDE = tests/unit/http-side.c tests/unit/http-side.h
 tests_unit_test_http_client_SOURCES = tests/unit/test-http-client.c $(HTTP_SIDE)
 tests_unit_test_http_client_LDADD = $(UNIT_LIBS)
@@ -61,6 +61,8 @@ tests_unit_test_http_conn_SOURCES = tests/unit/test-http-conn.c $(HTTP_SIDE)
 tests_unit_test_http_conn_LDADD = $(UNIT_LIBS)
 tests_unit_test_http_flow_SOURCES = tests/unit/test-http-flow.c $(HTTP_SIDE)
 tests_unit_test_http_flow_LDADD = $(UNIT_LIBS)
+tests_unit_test_http_head_SOURCES = tests/unit/test-http-head.c
+tests_unit_test_http_head_LDADD = $(UNIT_LIBS)
 tests_unit_test_http_parse_SOURCES = tests/unit/test-http-parse.c
 tests_unit_test_http_parse_LDADD = $(UNIT_LIBS)
 tests_unit_test_target_SOURCES = tests/unit/test-target.c

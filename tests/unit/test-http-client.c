@@ -4,10 +4,10 @@
 #include "common/fd.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 static struct http_slice slice(const char *text)
 {
@@ -372,6 +372,35 @@ static void test_accepting(void **state)
         assert_true(third >= 0 && fourth >= 0);
 }
 
+/* Trying again at once would spin until somebody else closes a descriptor. */
+static void test_accepting_waits_for_descriptors(void **state)
+{
+        struct side *s = *state;
+        struct door door = { .side = s };
+        struct rlimit limit, none;
+        uint16_t port;
+        int bound = bound_socket(&port);
+
+        assert_int_equal(listen(bound, 8), 0);
+        assert_int_equal(http_listener_new(s->base, bound, false, on_accept, &door, &door.listener), 0);
+        _cleanup_fd_ int client = http_connect_tcp("127.0.0.1", port);
+        int highest = fcntl(client, F_DUPFD_CLOEXEC, 3);
+
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+        none = (struct rlimit) { .rlim_cur = (rlim_t) highest, .rlim_max = limit.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        usec_t start = now_usec();
+
+        side_pump(s);
+        assert_int_equal(door.n_accepted, 0);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        while (door.n_accepted == 0)
+                assert_int_equal(event_base_loop(s->base, EVLOOP_ONCE), 0);
+        assert_true(now_usec() - start >= 90 * USEC_PER_MSEC);
+        fd_close(highest);
+        http_listener_free(door.listener);
+}
+
 /* Without an end of its own, only a reset tells a 1.0 client that the answer is not complete. */
 static void test_aborted_answer_to_1_0_is_a_reset(void **state)
 {
@@ -421,6 +450,7 @@ int main(void)
                 cmocka_unit_test(test_any_callback_may_free),
                 CLIENT_TEST(test_refused_connections),
                 CLIENT_TEST(test_accepting),
+                CLIENT_TEST(test_accepting_waits_for_descriptors),
                 CLIENT_TEST(test_aborted_answer_to_1_0_is_a_reset),
         };
 

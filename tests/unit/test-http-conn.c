@@ -1,8 +1,6 @@
 /* The server role: exchanges, framing of answers, refusals, ends. */
 #include "tests/unit/http-side.h"
 
-#include "common/fd.h"
-
 #include <stdio.h>
 #include <sys/socket.h>
 

@@ -170,8 +170,8 @@ static void test_peer_close_behind_a_full_buffer_is_told(void **state)
 
         s->at_head = side_pause;
         peer_send(s, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
-        assert_true(write(s->peer, block(), BLOCK_SIZE) > 0);
-        side_pump(s);
+        while (write(s->peer, block(), BLOCK_SIZE) > 0)
+                side_pump(s);
         s->peer = fd_close(s->peer);
         side_pump_until_closed(s);
         assert_string_equal(s->log, "POST / ");
@@ -293,6 +293,39 @@ static void test_silent_answer_ends_the_client(void **state)
         assert_int_equal(s->error, -ETIMEDOUT);
 }
 
+static void test_lingering_ends(void **state)
+{
+        struct side *s = *state;
+
+        peer_send(s, "GET /\r\n\r\n");
+        assert_non_null(strstr(peer_read(s), " 400 "));
+        assert_true(peer_sees_eof(s));
+        assert_false(s->is_closed);
+        side_pump_until_closed(s); /* although the peer stays */
+        assert_int_equal(s->error, 0);
+}
+
+/* The timer of a client goes to sleep between messages, and what it gave back is there again. */
+static void test_client_survives_its_rest(void **state)
+{
+        struct side *s = *state;
+        struct http_slice word = { "GET", 3 }, target = { "/", 1 };
+        struct timeval rest = usec_to_timeval(SOON);
+
+        s->limits.write_usec = SOON / 4;
+        side_restart(s, HTTP_CLIENT);
+        for (int i = 0; i < 3; i++) {
+                assert_int_equal(http_conn_start_request(s->conn, word, target), 0);
+                assert_int_equal(http_conn_end(s->conn), 0);
+                assert_string_equal(peer_read(s), "GET / HTTP/1.1\r\n\r\n");
+                peer_send(s, ANSWER);
+                assert_true(http_conn_is_idle(s->conn));
+                event_base_loopexit(s->base, &rest);
+                assert_int_equal(event_base_dispatch(s->base), 0);
+        }
+        assert_string_equal(s->log, "200 hi.200 hi.200 hi.");
+}
+
 #define SERVER_TEST(name) cmocka_unit_test_setup_teardown(name, side_setup_server, side_teardown)
 
 int main(void)
@@ -312,6 +345,8 @@ int main(void)
                 SERVER_TEST(test_pausing_stops_the_clock_of_the_body),
                 SERVER_TEST(test_peer_that_does_not_read_is_dropped),
                 SERVER_TEST(test_silent_answer_ends_the_client),
+                SERVER_TEST(test_lingering_ends),
+                SERVER_TEST(test_client_survives_its_rest),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
