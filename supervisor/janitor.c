@@ -8,11 +8,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#define LOOK_USEC (5 * USEC_PER_MSEC)
 #define ROUND_USEC (10 * USEC_PER_SEC) /* longer than what an earlier supervisor started may take to register */
 
 struct janitor {
         struct supervisor *supervisor;
         struct event *timer;
+        usec_t look_usec, clean_usec; /* the last look, and the last that found nothing */
         pid_t watch_pid; /* the watch of `envmux run`, our parent; 0: something else started us */
 };
 
@@ -55,10 +57,21 @@ unsigned janitor_kill_strays(struct janitor *janitor)
         struct supervisor *supervisor = janitor->supervisor;
         /* Below the watch are workers of an earlier supervisor that have yet to say HELLO. */
         pid_t watch_pid = is_adopting(supervisor) ? 0 : janitor->watch_pid;
+        usec_t now = now_usec();
         unsigned n = tracking_kill_strays(watch_pid, is_known, supervisor);
 
+        janitor->look_usec = now;
+        if (n == 0)
+                janitor->clean_usec = now;
         supervisor->counters.strays_killed += n;
         return n;
+}
+
+bool janitor_is_clean(struct janitor *janitor, usec_t since)
+{
+        if (janitor->clean_usec < since && usec_until(usec_add(janitor->look_usec, LOOK_USEC)) == 0)
+                (void) janitor_kill_strays(janitor);
+        return janitor->clean_usec >= since;
 }
 
 static void on_timer(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)

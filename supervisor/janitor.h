@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/macro.h"
+#include "common/time_util.h"
 
 struct supervisor;
 struct janitor;
@@ -14,3 +15,7 @@ DEFINE_CLEANUP(struct janitor, janitor_free)
 
 /* Kills every stray there is now; returns how many were hit. */
 unsigned janitor_kill_strays(struct janitor *janitor);
+
+/* True when a look later than since (CLOCK_MONOTONIC) found no stray; looks again where that is due.
+ * However many ask, looks are some milliseconds apart. */
+bool janitor_is_clean(struct janitor *janitor, usec_t since);

@@ -165,7 +165,8 @@ int launch_worker(struct session *s, char **ret_failure)
         if (!server)
                 return fail(-ENOENT, ret_failure, "the server is not configured any more");
         lifecycle_set_definition(s, server);
-        int r = config_command_find(server->command, environment_path(server->env), supervisor->options.libexec, &command);
+        int r = config_command_find(server->command, environment_path(server->env), supervisor->options.libexec,
+                                    &command);
 
         if (r < 0)
                 return fail(r, ret_failure, server->command);

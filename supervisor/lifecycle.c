@@ -227,7 +227,9 @@ static bool is_gone(struct session *s)
                 return true;
         if (!tracked_is_empty(s->tracked))
                 return false;
-        if (!tracking_has_cgroups(s->supervisor->tracking) && janitor_kill_strays(s->supervisor->janitor) > 0)
+        if (s->empty_usec == 0)
+                s->empty_usec = now_usec();
+        if (!tracking_has_cgroups(s->supervisor->tracking) && !janitor_is_clean(s->supervisor->janitor, s->empty_usec))
                 return false;
         return tracked_remove(s->tracked) >= 0;
 }

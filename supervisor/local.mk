@@ -43,6 +43,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/rebuild.c supervisor/rebuild.h \
 	supervisor/record.c supervisor/record.h \
 	supervisor/resolve.c supervisor/resolve.h \
+	supervisor/router.c supervisor/router.h \
 	supervisor/router_files.c supervisor/router_files.h \
 	supervisor/router_push.c supervisor/router_push.h \
 	supervisor/routers.c supervisor/routers.h \

@@ -35,7 +35,8 @@ static const struct option long_options[] = {
 
 static void print_help(void)
 {
-        puts("Usage: envmux-supervisor --config FILE [--runtime DIR] [--state DIR] [--control PATH] [--cgroup-root DIR]\n"
+        puts("Usage: envmux-supervisor --config FILE [--runtime DIR] [--state DIR] [--control PATH]\n"
+             "                         [--cgroup-root DIR]\n"
              "       envmux-supervisor --check [--json] FILE\n"
              "       envmux-supervisor --schema\n"
              "\n"

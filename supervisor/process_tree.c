@@ -99,9 +99,11 @@ pid_t process_parent(pid_t pid)
         /* The command name, in parentheses, may hold anything: start after the last one. */
         const char *after_name = strrchr(text, ')');
 
-        if (!after_name || sscanf(after_name, ") %*c %d", &parent) != 1)
+        char run_state;
+
+        if (!after_name || sscanf(after_name, ") %c %d", &run_state, &parent) != 2)
                 return -EBADMSG;
-        return parent;
+        return run_state == 'Z' || run_state == 'X' ? -ESRCH : parent;
 }
 
 bool process_kill_child(pid_t pid, pid_t parent)

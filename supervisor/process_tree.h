@@ -13,7 +13,7 @@ int process_children(pid_t pid, pid_t **ret, size_t *ret_n);
 /* All descendants of pid, parents before children, pid itself not among them. */
 int process_descendants(pid_t pid, pid_t **ret, size_t *ret_n);
 
-/* The parent of pid now, or a negative errno. */
+/* The parent of pid now, or a negative errno; -ESRCH for a zombie, which is over. */
 pid_t process_parent(pid_t pid);
 
 /* SIGKILL to pid if it still is a child of parent; true when it was sent. */

@@ -47,7 +47,8 @@ static void answer_json(struct question *q, enum resolve_code code, const char *
 {
         struct ipc_resolved answer = { .code = code };
 
-        (void) ipc_send(q->waiter.peer->channel, IPC_RESOLVED, q->waiter.cookie, &answer, sizeof(answer), failure, size);
+        (void) ipc_send(q->waiter.peer->channel, IPC_RESOLVED, q->waiter.cookie, &answer, sizeof(answer), failure,
+                        size);
         waiter_end(&q->waiter);
 }
 

@@ -57,6 +57,7 @@ struct session {
         usec_t created_usec;             /* CLOCK_MONOTONIC; an adopted one: of the adoption, less its age */
         struct event *deadline;          /* of the state */
         struct event *emptied;           /* tells EVENT_EMPTY from the loop */
+        usec_t empty_usec;               /* when it was first seen without a process; 0: not yet */
         struct event *lifetime;          /* of the session */
 
         bool is_failed;                  /* the final state will be failed rather than stopped */
@@ -81,7 +82,7 @@ struct session {
         TAILQ_HEAD(, session_alias) aliases;
         unsigned n_aliases;
         struct waiter_list waiters;      /* questions of routers that this session's fate answers */
-        bool is_queued, holds_room, holds_start; /* admission's: counted against queue_max, sessions_max, starting_max */
+        bool is_queued, holds_room, holds_start; /* admission's: counted against its three limits */
         bool is_announced;               /* the routers know it */
 
         TAILQ_ENTRY(session) of_table;   /* live ones in order of creation, or tombstones in order of end */
@@ -102,7 +103,8 @@ DEFINE_CLEANUP(struct session, session_free)
 usec_t session_idle_usec(const struct session *session);
 
 /* Remembers why the session ends; the first reason stays. failure_json is copied and may be NULL. */
-void session_set_end(struct session *session, bool is_failed, enum reason reason, const char *failure_json, size_t size);
+void session_set_end(struct session *session, bool is_failed, enum reason reason, const char *failure_json,
+                     size_t size);
 
 /* The failure that people who ask for this session are told, built from what is known. *ret is the caller's. */
 int session_failure_json(const struct session *session, char **ret, size_t *ret_size);

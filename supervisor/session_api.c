@@ -24,6 +24,7 @@ struct call {
         struct session_settings settings;
         enum call_stage stage;
         bool is_creator;
+        bool has_retried;
 };
 
 static void call_look(struct call *call);
@@ -244,7 +245,12 @@ static void call_on_ended(struct waiter *w, struct session *s)
 {
         struct call *call = (struct call *) w;
 
-        if (call->stage == STAGE_AGAIN)
+        /* Somebody else's DELETE came between: PUT still means that it shall exist. */
+        bool is_crossed = call->stage == STAGE_START && call->asked.op == SESSION_CALL_PUT && !s->is_failed &&
+                          !s->supervisor->is_stopping && !call->has_retried;
+
+        call->has_retried |= is_crossed;
+        if (call->stage == STAGE_AGAIN || is_crossed)
                 call_look(call);
         else if (call->stage == STAGE_START)
                 reply_ended(call, s);
@@ -282,7 +288,8 @@ static int call_new(struct peer *peer, const struct ipc_message *m, struct call 
         if (!call)
                 return -ENOMEM;
         call->asked = *(const struct ipc_session_call *) m->body;
-        int r = waiter_init(&call->waiter, peer, m->cookie, routers_resolve_usec(peer->supervisor) - USEC_PER_SEC, &ops);
+        int r = waiter_init(&call->waiter, peer, m->cookie, routers_resolve_usec(peer->supervisor) - USEC_PER_SEC,
+                            &ops);
 
         if (r < 0) {
                 free(call);

@@ -61,7 +61,8 @@ int supervisor_reload(struct supervisor *supervisor, struct config_report *repor
                 log_info("configuration read again: %zu servers", config->n_servers);
         } else
                 log_error("%s holds mistakes: everything stays as it was", supervisor->options.config);
-        notify_ready(r >= 0 ? "Configuration read again" : "The configuration holds mistakes, the former one is in force");
+        notify_ready(r >= 0 ? "Configuration read again"
+                            : "The configuration holds mistakes, the former one is in force");
         return r;
 }
 
@@ -125,7 +126,8 @@ static int signals_make(struct supervisor *supervisor)
 
         (void) signal(SIGPIPE, SIG_IGN);
         for (size_t i = 0; i < ELEMENTSOF(signals); i++) {
-                supervisor->signals[i] = evsignal_new(supervisor->base, signals[i].signal, signals[i].callback, supervisor);
+                supervisor->signals[i] = evsignal_new(supervisor->base, signals[i].signal, signals[i].callback,
+                                                      supervisor);
                 if (!supervisor->signals[i] || event_add(supervisor->signals[i], NULL) < 0)
                         return -ENOMEM;
         }

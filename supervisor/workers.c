@@ -5,6 +5,7 @@
 #include "supervisor/session_logs.h"
 #include "supervisor/supervisor.h"
 
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #define LAST_LINES_BYTES_MAX (16u * 1024)
@@ -40,6 +41,17 @@ static void become_ready(struct session *s)
 
 /* ---- HELLO ------------------------------------------------------------------------------------ */
 
+/* The kernel's word rather than the message's: this pid may be killed one day. */
+static pid_t worker_pid(const struct peer *peer, const struct ipc_hello *hello)
+{
+        struct ucred cred;
+        socklen_t size = sizeof(cred);
+
+        if (getsockopt(ipc_channel_fd(peer->channel), SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 || cred.pid <= 0)
+                return (pid_t) hello->pid;
+        return cred.pid;
+}
+
 int workers_hello(struct peer *peer, struct session *s, const struct ipc_hello *hello)
 {
         struct ipc_welcome welcome = { .version = IPC_VERSION };
@@ -48,7 +60,7 @@ int workers_hello(struct peer *peer, struct session *s, const struct ipc_hello *
                 peer_detach(s->worker); /* it ended, and its EOF was not read yet */
         s->worker = peer;
         peer->session = s;
-        s->worker_pid = (pid_t) hello->pid;
+        s->worker_pid = worker_pid(peer, hello);
         s->backend_pid = (pid_t) hello->backend_pid;
         if (s->state == SESSION_ADOPTING && s->tracked) {
                 tracked_set_worker(s->tracked, s->worker_pid, -1);

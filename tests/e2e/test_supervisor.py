@@ -160,7 +160,8 @@ def test_sessions_survive_the_supervisor(envmux):
         kill_supervisor(run)
         client.tool("lake_move", action="DOWN")  # needs no supervisor
         after = running(run, 1)[0]
-        same = ("id", "key", "generation", "backend_pid", "worker_pid", "created_usec", "aliases", "command", "tracking")
+        same = ("id", "key", "generation", "backend_pid", "worker_pid", "created_usec", "aliases", "command",
+                "tracking")
         assert {name: after[name] for name in same} == {name: before[name] for name in same}
         assert client.resource("control://status")["step_count"] == 2
         assert put(run, "named", {})[1]["id"] == before["id"]  # the key is taken
@@ -188,7 +189,8 @@ def test_sessions_survive_supervisor_and_routers(envmux):
     for process in [run.supervisor(), *old]:
         process.kill()
     wait_until(lambda: len(run.routers()) == len(old) and not set(run.routers()) & set(old), "new routers")
-    assert wait_until(lambda: get(run, "k")[1].get("state") == "active" and get(run, "k")[1], "the session")["id"] == made["id"]
+    wait_until(lambda: get(run, "k")[1].get("state") == "active", "the session")
+    assert get(run, "k")[1]["id"] == made["id"]
 
 
 def test_routers_are_replaced_and_know_the_sessions(envmux):
@@ -222,9 +224,8 @@ def test_a_worker_that_died_with_the_supervisor_frees_its_key(envmux):
     workers, backends = run.workers(), run.backends()
     for process in [run.supervisor(), *workers]:
         process.kill()
-    status, fresh = wait_until(lambda: (lambda answer: answer if answer[0] == 201 else None)(put(run, "k", {"seed": 2})),
-                               "the key to be free")
-    assert fresh["id"] != made["id"]
+    status, fresh = put(run, "k", {"seed": 2})  # waits until it is known that nothing is left
+    assert status == 201 and fresh["id"] != made["id"]
     assert not any(process.exists() for process in workers + backends)
 
 
@@ -284,7 +285,7 @@ def test_who_waits_gets_the_room_of_who_ends(envmux):
 
 def test_prepare_runs_once_before_the_first_start(envmux, tmp_path):
     marks = tmp_path / "marks"
-    run = envmux(servers(lake=lake(prepare=[sys.executable, "-c", f"open({str(marks)!r}, 'a').write('x'); print('ready')"])))
+    run = envmux(servers(lake=lake(prepare=[sys.executable, "-c", f"open({str(marks)!r}, 'a').write('x')"])))
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         assert [status for status, _ in pool.map(lambda key: put(run, key, {}), "abc")] == [201] * 3
     kill_supervisor(run)
@@ -318,7 +319,7 @@ def test_reload_adds_removes_and_refuses(envmux, tmp_path):
     path.write_text(json.dumps(servers(lake=LAKE, sea=LAKE)))
     run.supervisor().kill(signal.SIGHUP)
     wait_until(lambda: put(run, "k", {}, server="sea")[0] in (200, 201), "the new server")
-    wait_until(lambda: {s["server"] for s in run.sessions()} == {"lake", "sea"}, "the end of the removed server's session")
+    wait_until(lambda: {s["server"] for s in run.sessions()} == {"lake", "sea"}, "the end of the pond's session")
     assert put(run, "k", {}, server="pond")[0] == 404
     assert get(run, "k")[1]["id"] == kept["id"]
 
@@ -359,8 +360,12 @@ def test_process_trees_end_whole(envmux_by_tree):
     assert "process tree" in made["tracking"]
     [worker] = run.workers()
     Client(run.mcp("detached", "k")).open()
-    below = wait_until(lambda: (lambda found: found if len(found) == 2 else None)(
-        [p for p in run.look() if p.parent == worker.pid or p.pid == made["backend_pid"]]), "the detached process")
+
+    def family():
+        found = [process for process in run.look() if process.parent == worker.pid]
+        return found if len(found) == 2 else None
+
+    below = wait_until(family, "the backend and the process it left to its worker")
     worker.kill()
     running(run, 0)
     assert not any(process.exists() for process in below)
