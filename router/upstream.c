@@ -3,7 +3,7 @@
 #include "common/log.h"
 
 #define IDLE_USEC (10 * USEC_PER_SEC)
-#define IDLE_PER_UPSTREAM_MAX 16
+#define IDLE_PER_UPSTREAM_MAX 64
 #define IDLE_MAX 1024
 #define SWEEP_USEC (2 * USEC_PER_SEC)
 
