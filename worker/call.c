@@ -8,35 +8,48 @@
 #define WIRE_NUMBER_LAST 2000000000u /* fits what any backend may keep an id in */
 
 struct calls {
-        TAILQ_HEAD(, call) list; /* oldest first, so deadlines come in order */
+        TAILQ_HEAD(, call) list; /* oldest first */
         unsigned n;
         uint64_t next_serial;
         unsigned next_wire_number;
         struct event *deadline;
+        usec_t armed_usec;         /* what deadline is set for; USEC_INFINITY: not set */
         void (*on_deadline)(struct call *call, void *userdata);
         void *userdata;
 };
 
-static void deadline_arm(struct calls *calls)
+/* Those that came before the backend was ready have more time than those after them. */
+static struct call *call_most_urgent(const struct calls *calls)
 {
-        const struct call *first = TAILQ_FIRST(&calls->list);
+        struct call *call, *urgent = NULL;
 
-        event_del(calls->deadline);
-        if (!first || first->deadline_usec == USEC_INFINITY)
+        TAILQ_FOREACH(call, &calls->list, entry)
+                if (!urgent || call->deadline_usec < urgent->deadline_usec)
+                        urgent = call;
+        return urgent;
+}
+
+/* Nothing to do when the timer is set for an earlier moment: it looks again then. */
+static void deadline_arm(struct calls *calls, usec_t deadline_usec)
+{
+        if (deadline_usec >= calls->armed_usec)
                 return;
-        struct timeval wait = usec_to_timeval(usec_until(first->deadline_usec));
+        struct timeval wait = usec_to_timeval(usec_until(deadline_usec));
 
+        calls->armed_usec = deadline_usec;
         event_add(calls->deadline, &wait);
 }
 
 static void on_deadline(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
 {
         struct calls *calls = userdata;
-        struct call *first;
+        struct call *urgent;
 
-        while ((first = TAILQ_FIRST(&calls->list)) && usec_until(first->deadline_usec) == 0)
-                calls->on_deadline(first, calls->userdata);
-        deadline_arm(calls);
+        calls->armed_usec = USEC_INFINITY;
+        while ((urgent = call_most_urgent(calls)) && usec_until(urgent->deadline_usec) == 0)
+                calls->on_deadline(urgent, calls->userdata);
+        if (urgent)
+                deadline_arm(calls, urgent->deadline_usec);
 }
 
 int calls_new(struct event_base *base, void (*deadline_fn)(struct call *call, void *userdata), void *userdata,
@@ -48,6 +61,7 @@ int calls_new(struct event_base *base, void (*deadline_fn)(struct call *call, vo
                 return -ENOMEM;
         TAILQ_INIT(&calls->list);
         calls->next_wire_number = WIRE_NUMBER_FIRST;
+        calls->armed_usec = USEC_INFINITY;
         calls->on_deadline = deadline_fn;
         calls->userdata = userdata;
         calls->deadline = evtimer_new(base, on_deadline, calls);
@@ -105,6 +119,7 @@ static int token_invent(struct calls *calls, struct json_slice like, struct toke
         do {
                 if (calls->next_wire_number >= WIRE_NUMBER_LAST)
                         calls->next_wire_number = WIRE_NUMBER_FIRST;
+        calls->armed_usec = USEC_INFINITY;
                 int n = snprintf(text, sizeof(text), "%s%s%u%s", quote, prefix, calls->next_wire_number++, quote);
 
                 fresh = (struct json_slice) { .data = text, .size = (size_t) n };
@@ -144,21 +159,17 @@ int calls_add(struct calls *calls, struct json_slice id, struct json_slice progr
         call->serial = ++calls->next_serial;
         call->deadline_usec = deadline_usec;
         TAILQ_INSERT_TAIL(&calls->list, call, entry);
-        if (calls->n++ == 0)
-                deadline_arm(calls);
+        calls->n++;
+        deadline_arm(calls, deadline_usec);
         *ret = call;
         return 0;
 }
 
 void calls_remove(struct calls *calls, struct call *call)
 {
-        bool was_first = call == TAILQ_FIRST(&calls->list);
-
         TAILQ_REMOVE(&calls->list, call, entry);
         calls->n--;
         call_free(call);
-        if (was_first)
-                deadline_arm(calls);
 }
 
 struct call *calls_by_wire_id(const struct calls *calls, struct json_slice id)

@@ -4,6 +4,7 @@
 #include "common/http/target.h"
 #include "common/log.h"
 #include "worker/exchange.h"
+#include "worker/farewell.h"
 #include "worker/idle.h"
 
 #include <stdio.h>
@@ -28,6 +29,7 @@ struct door {
         TAILQ_HEAD(, connection) connections;
         unsigned n_connections;
         bool is_closed;
+        const struct failure *failure; /* why it is closed; NULL: no failure */
 };
 
 void door_exchange_free(struct exchange *exchange)
@@ -36,6 +38,8 @@ void door_exchange_free(struct exchange *exchange)
         bool is_counted = exchange->is_counted;
 
         exchange->connection->exchange = NULL;
+        if (exchange->farewell)
+                farewell_free(exchange);
         free(exchange);
         if (is_counted)
                 idle_release(worker->idle);
@@ -85,13 +89,6 @@ static int exchange_fill(struct exchange *exchange, const struct http_head *head
         return r;
 }
 
-static void respond_gone(struct exchange *exchange)
-{
-        static const struct exchange_header gone[] = { { "Envmux-Gone", "1" }, { NULL, NULL } };
-
-        exchange_respond(exchange, 410, NULL, gone, NULL, 0);
-}
-
 static void on_head(struct http_conn *conn, const struct http_head *head, void *userdata)
 {
         struct connection *connection = userdata;
@@ -110,8 +107,10 @@ static void on_head(struct http_conn *conn, const struct http_head *head, void *
         idle_hold(worker->idle);
         int r = exchange_fill(exchange, head);
 
-        if (connection->door->is_closed)
-                respond_gone(exchange);
+        if (connection->door->is_closed && connection->door->failure)
+                farewell_request(exchange, connection->door->failure);
+        else if (connection->door->is_closed)
+                exchange_gone(exchange);
         else if (r < 0)
                 exchange_refuse(exchange, REASON_bad_request, "a session header is not one word", NULL, 0);
         else
@@ -124,7 +123,9 @@ static void on_body(_unused_ struct http_conn *conn, const void *data, size_t si
         struct worker *worker = connection->door->worker;
 
         worker->bytes_in += size;
-        if (connection->exchange)
+        if (connection->exchange && connection->exchange->farewell)
+                farewell_body(connection->exchange, data, size);
+        else if (connection->exchange)
                 worker->endpoint->on_request_body(worker, connection->exchange, data, size);
 }
 
@@ -136,7 +137,10 @@ static void on_end(_unused_ struct http_conn *conn, void *userdata)
         if (!connection->exchange)
                 return;
         connection->exchange->is_received = true;
-        worker->endpoint->on_request_end(worker, connection->exchange);
+        if (connection->exchange->farewell)
+                farewell_end(connection->exchange);
+        else
+                worker->endpoint->on_request_end(worker, connection->exchange);
 }
 
 static void tell_room(struct worker *worker)
@@ -150,7 +154,7 @@ static void on_drained(_unused_ struct http_conn *conn, void *userdata)
         struct connection *connection = userdata;
         struct worker *worker = connection->door->worker;
 
-        if (connection->exchange)
+        if (connection->exchange && !connection->exchange->farewell)
                 worker->endpoint->on_client_drained(worker, connection->exchange);
         tell_room(worker);
 }
@@ -174,7 +178,8 @@ static void forget_exchange(struct connection *connection)
 
         if (!exchange)
                 return;
-        worker->endpoint->on_client_gone(worker, exchange);
+        if (!exchange->farewell)
+                worker->endpoint->on_client_gone(worker, exchange);
         door_exchange_free(exchange);
 }
 
@@ -275,6 +280,8 @@ struct door *door_free(struct door *door)
         while ((connection = TAILQ_FIRST(&door->connections))) {
                 TAILQ_REMOVE(&door->connections, connection, entry);
                 http_conn_free(connection->http);
+                if (connection->exchange && connection->exchange->farewell)
+                        farewell_free(connection->exchange);
                 free(connection->exchange);
                 free(connection);
         }
@@ -283,14 +290,10 @@ struct door *door_free(struct door *door)
         return NULL;
 }
 
-void door_close(struct door *door)
+void door_close(struct door *door, const struct failure *failure)
 {
         door->is_closed = true;
-}
-
-bool door_is_closed(const struct door *door)
-{
-        return door->is_closed;
+        door->failure = failure;
 }
 
 bool door_is_flushed(const struct door *door)

@@ -10,9 +10,9 @@ int door_new(struct worker *worker, int listen_fd_consume, struct door **ret);
 struct door *door_free(struct door *door);
 DEFINE_CLEANUP(struct door, door_free)
 
-/* From now on every new request gets 410 with Envmux-Gone. */
-void door_close(struct door *door);
-bool door_is_closed(const struct door *door);
+/* From now on every new request gets 410 with Envmux-Gone; or, when the session ended by a failure,
+ * what worker/farewell.h says. failure, which may be NULL, outlives the door. */
+void door_close(struct door *door, const struct failure *failure);
 
 /* Every request was answered and every answer has left the process. */
 bool door_is_flushed(const struct door *door);

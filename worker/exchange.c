@@ -74,6 +74,13 @@ int exchange_add_session_headers(struct exchange *exchange, const char *transpor
         return r < 0 ? r : http_conn_add_header(exchange->client, "Envmux-Attach", attach);
 }
 
+void exchange_gone(struct exchange *exchange)
+{
+        static const struct exchange_header gone[] = { { "Envmux-Gone", "1" }, { NULL, NULL } };
+
+        exchange_respond(exchange, 410, NULL, gone, NULL, 0);
+}
+
 void exchange_send(struct exchange *exchange, const void *data, size_t size)
 {
         exchange->worker->bytes_out += size;

@@ -27,6 +27,9 @@ void exchange_refuse(struct exchange *exchange, enum reason reason, const char *
  * it is "new" to the session, "joined" it or "replaced" another one. */
 int exchange_add_session_headers(struct exchange *exchange, const char *transport_id, const char *attach);
 
+/* 410 with Envmux-Gone: nothing of the request was acted on, the router asks the supervisor again. */
+void exchange_gone(struct exchange *exchange);
+
 /* Streaming: after http_conn_start_response and http_conn_begin_body on exchange->client. Counts. */
 void exchange_send(struct exchange *exchange, const void *data, size_t size);
 /* Ends the message properly. Frees the exchange. */

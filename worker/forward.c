@@ -1,5 +1,7 @@
 #include "worker/stdio_endpoint.h"
 
+#include "worker/life.h"
+
 #include <stdio.h>
 
 size_t forward_pending_bytes(const struct stdio *stdio)
@@ -56,7 +58,7 @@ int forward_request(struct stdio *stdio, struct client *client, struct stream *s
                     const struct jsonrpc_message *message, struct call **ret, enum reason *ret_reason)
 {
         bool verbatim = clients_count(stdio->worker->clients) <= 1;
-        usec_t deadline = usec_add(now_usec(), stdio->worker->spec->request_usec);
+        usec_t deadline = usec_add(now_usec(), life_request_usec(stdio->worker->life));
         struct call *call;
 
         if (calls_by_client_id(stdio->calls, client, message->id, true)) {

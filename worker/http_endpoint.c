@@ -163,9 +163,7 @@ static void http_on_request(struct worker *worker, struct exchange *exchange)
         bool is_mcp = is_mcp_path(exchange->path);
         struct relay *relay;
 
-        if (endpoint->failure)
-                exchange_fail(exchange, endpoint->failure, NULL, 0);
-        else if (is_mcp && !exchange->is_minted && exchange->transport_id[0] &&
+        if (is_mcp && !exchange->is_minted && exchange->transport_id[0] &&
                  !http_endpoint_client(endpoint, exchange->transport_id))
                 exchange_refuse(exchange, REASON_unknown_session, NULL, NULL, 0);
         else if (exchange->is_minted && clients_count(worker->clients) > 0 && worker->spec->attach == ATTACH_REJECT)
@@ -209,7 +207,6 @@ static void http_fail_all(struct worker *worker, const struct failure *failure)
 
         if (!endpoint)
                 return;
-        endpoint->failure = failure;
         if (endpoint->address)
                 http_address_stop(endpoint->address);
         for (struct relay *relay; (relay = TAILQ_FIRST(&endpoint->relays));)

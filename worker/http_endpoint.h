@@ -16,7 +16,6 @@ struct http_endpoint {
         TAILQ_HEAD(, relay) relays;
         char *mcp_path;                     /* the spelling that the backend answers without a redirect */
         bool is_listening;
-        const struct failure *failure;      /* not NULL: everything is answered with it */
 };
 
 /* The attached client with this Mcp-Session-Id, or NULL. */

@@ -87,18 +87,17 @@ static void failure_fill(struct life *life, enum reason reason, const char *deta
 static void end(struct life *life, enum gone_cause cause, enum reason reason, const char *detail, usec_t drain_usec)
 {
         struct worker *worker = life->worker;
-        bool is_failure = cause != GONE_IDLE && cause != GONE_DELETED;
+        bool is_start_failure = cause == GONE_START_FAILED || cause == GONE_START_TIMEOUT;
+        bool is_told = cause != GONE_IDLE && cause != GONE_DELETED;
 
         if (life->phase > LIFE_SERVING)
                 return;
-        life->is_start_failure = cause == GONE_START_FAILED || cause == GONE_START_TIMEOUT;
+        life->is_start_failure = is_start_failure;
         failure_fill(life, reason, detail);
         idle_stop(worker->idle);
-        /* Who asked for this start is to hear why it failed; asking again would only start once more. */
-        if (!life->is_start_failure)
-                door_close(worker->door);
+        door_close(worker->door, is_start_failure || cause == GONE_BACKEND_EXITED ? &life->failure : NULL);
         life->gone_at = now_usec();
-        link_gone(worker->link, cause, is_failure ? &life->failure : NULL);
+        link_gone(worker->link, cause, is_told ? &life->failure : NULL);
         if (drain_usec > 0 && idle_in_flight(worker->idle) > 0)
                 phase_set(life, LIFE_DRAINING, drain_usec);
         else
@@ -133,6 +132,13 @@ void life_ready(struct life *life)
 bool life_is_starting(const struct life *life)
 {
         return life->phase == LIFE_STARTING;
+}
+
+usec_t life_request_usec(const struct life *life)
+{
+        const struct spec *spec = life->worker->spec;
+
+        return usec_add(spec->request_usec, life->phase == LIFE_STARTING ? spec->start_usec : 0);
 }
 
 void life_on_idle(struct life *life)

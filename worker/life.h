@@ -25,6 +25,10 @@ void life_start(struct life *life, int cgroup_procs_fd);
 void life_ready(struct life *life);
 bool life_is_starting(const struct life *life);
 
+/* How long a request that comes in now may take: request_usec, and what a start may take on top of it
+ * while the backend has not answered yet. */
+usec_t life_request_usec(const struct life *life);
+
 /* Ends the session; the first end counts. detail may be NULL. */
 void life_end(struct life *life, enum gone_cause cause, enum reason reason, const char *detail);
 

@@ -10,6 +10,7 @@ libworker_a_SOURCES = \
 	worker/door.c worker/door.h \
 	worker/drain.c worker/drain.h \
 	worker/exchange.c worker/exchange.h \
+	worker/farewell.c worker/farewell.h \
 	worker/forward.c \
 	worker/handshake.c worker/handshake.h \
 	worker/http_address.c worker/http_address.h \

@@ -3,6 +3,7 @@
 #include "common/jsonrpc.h"
 #include "worker/exchange.h"
 #include "worker/http_cancel.h"
+#include "worker/life.h"
 
 #include <stdio.h>
 
@@ -131,7 +132,7 @@ int relay_new(struct http_endpoint *endpoint, struct exchange *exchange, bool is
         if (is_mcp && exchange->head->method == HTTP_GET)
                 exchange_uncount(exchange);
         else if (endpoint->worker->spec->request_usec != USEC_INFINITY) {
-                struct timeval wait = usec_to_timeval(endpoint->worker->spec->request_usec);
+                struct timeval wait = usec_to_timeval(life_request_usec(endpoint->worker->life));
 
                 event_add(relay->deadline, &wait);
         }

@@ -68,7 +68,7 @@ static void get_end(struct stdio *stdio, struct exchange *exchange)
         enum reason reason;
 
         if (stdio->failure)
-                return exchange_fail(exchange, stdio->failure, NULL, 0);
+                return exchange_gone(exchange);
         if (stdio_client_of(stdio, exchange, &client, &reason) < 0)
                 return exchange_refuse(exchange, reason, NULL, NULL, 0);
         if (client->get_stream)
@@ -96,8 +96,6 @@ static void delete_end(struct stdio *stdio, struct exchange *exchange)
         struct failure failure = { .reason = REASON_session_ended, .detail = "its client deleted it" };
         struct client *client;
 
-        if (stdio->failure)
-                return exchange_fail(exchange, stdio->failure, NULL, 0);
         if (!exchange->transport_id[0])
                 return exchange_refuse(exchange, REASON_session_required, NULL, NULL, 0);
         client = clients_find(worker->clients, exchange->transport_id);

@@ -29,6 +29,7 @@ struct exchange {
         bool is_received;                 /* all of the request is here: on_request_end was called */
         bool is_counted;                  /* counts as in flight: keeps the session from being idle */
         void *endpoint_data;
+        struct farewell *farewell;        /* the session has failed: the endpoint does not see the exchange */
 };
 
 /* A kind of backend. Each call comes from the loop. */
@@ -54,7 +55,7 @@ struct endpoint_ops {
         /* The child exited: take what it still wrote before everything in flight fails. */
         void (*on_child_exited)(struct worker *worker);
         /* Every request in flight is to be answered with failure now, every stream ended; requests
-         * that still come get it too. failure outlives the endpoint. */
+         * whose body is still coming in get it too. failure outlives the endpoint. */
         void (*fail_all)(struct worker *worker, const struct failure *failure);
         /* First rung of the stop ladder: stdin is closed, or nothing where there is none. */
         void (*close_input)(struct worker *worker);

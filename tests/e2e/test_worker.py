@@ -399,13 +399,30 @@ def test_death_by_a_signal(worker):
     worker.wait_exit()
 
 
-def test_what_arrives_after_the_end_is_told_gone(worker):
+def ask(connection, message, headers):
+    connection.request("POST", "/mcp", json.dumps(message), wh.POST_HEADERS | headers)
+    return wh.Worker.finish(connection)
+
+
+def test_what_arrives_after_a_crash_hears_of_it_and_a_new_client_is_told_gone(worker):
     client = worker.initialize()
-    connection = wh.UnixConnection(worker.socket_path)
-    connection.connect()  # accepted before the door closes
+    late, new = wh.UnixConnection(worker.socket_path), wh.UnixConnection(worker.socket_path)
+    late.connect()
+    new.connect()
     client.call("crash")
-    connection.request("POST", "/mcp", json.dumps(PING), wh.POST_HEADERS)
-    answer = connection.getresponse()
+    told = ask(late, PING | {"id": "late"}, client.headers()).message()
+    assert told["id"] == "late" and told["error"]["data"]["envmux"]["exit_status"] == 3
+    answer = ask(new, PING | {"method": "initialize"}, {"Envmux-Transport": "t"})
+    assert (answer.status, answer.headers["Envmux-Gone"]) == (410, "1")
+    worker.wait_exit()
+
+
+def test_what_arrives_after_an_orderly_end_is_told_gone(worker):
+    client = worker.initialize()
+    late = wh.UnixConnection(worker.socket_path)
+    late.connect()
+    client.delete()
+    answer = ask(late, PING, client.headers())
     assert (answer.status, answer.headers["Envmux-Gone"]) == (410, "1")
     worker.wait_exit()
 
