@@ -1,5 +1,7 @@
 """Fixtures of the end-to-end tests. They need a built tree: ./dev build."""
 
+import os
+
 import pytest
 
 import harness
@@ -8,6 +10,8 @@ import harness
 def pytest_configure(config):
     if not harness.ENVMUX.exists():
         raise pytest.UsageError(f"{harness.ENVMUX} is missing: run ./dev build first")
+    # The pinned Node.js: the clients need a newer one than Debian 12 has.
+    os.environ["PATH"] = f"{harness.NODE_MODULES / '.bin'}:{os.environ['PATH']}"
 
 
 @pytest.fixture
