@@ -8,7 +8,11 @@
  * could read differently. Bare LF or CR, obs-fold, space before the colon, duplicate or signed
  * Content-Length, Transfer-Encoding with Content-Length, any coding but a single final "chunked",
  * control bytes in names or values, missing or double Host in 1.1, absolute or authority targets
- * that disagree with Host, heads over the limits (431). */
+ * that disagree with Host, heads over the limits (431). An offered Upgrade is not taken: the request
+ * is an ordinary one.
+ *
+ * Inside: http_parse (bytes → events, over llhttp), http_check (strictness), http_head (look-ups),
+ * http_conn (life and phases) with http_receive, http_send over http_out, and http_deadline. */
 #pragma once
 
 #include "common/macro.h"
@@ -102,8 +106,9 @@ struct http_conn_ops {
         /* Output went below the low-water mark after http_conn_is_full was true. May be NULL. */
         void (*on_drained)(struct http_conn *conn, void *userdata);
         /* Server role only, may be NULL: the input broke a rule. status is 400, 408, 413, 431, 501
-         * or 505. The engine has stopped reading. The owner may send a response of its own; without
-         * the callback, or if it sends none, the engine answers with a bare status; then it closes. */
+         * or 505 (500: no memory). The engine has stopped reading. The owner may send a response of
+         * its own; without the callback, or if it sends none, the engine answers with a bare status;
+         * then it closes. */
         void (*on_error)(struct http_conn *conn, unsigned status, const char *why, void *userdata);
         /* The connection is over: closed by the peer between messages, or by us as agreed (error 0), or
          * failed (negative errno; -ECONNRESET: the peer closed inside of a response; -EPROTO: a message
