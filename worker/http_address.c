@@ -135,6 +135,16 @@ void http_address_stop(struct http_address *address)
         event_del(address->timer);
 }
 
+bool http_address_release(struct http_address *address)
+{
+        if (address->hold.fd < 0)
+                return false;
+        http_address_stop(address);
+        address->interval_usec = POLL_FIRST_USEC;
+        port_hold_release(&address->hold);
+        return true;
+}
+
 /* A refused loopback connect is refused at once: then the backend listens on the other family. */
 static int connect_tcp(struct http_address *address, bool is_ipv6)
 {

@@ -22,6 +22,10 @@ struct http_address *http_address_free(struct http_address *address);
 void http_address_await(struct http_address *address, pid_t pid);
 void http_address_stop(struct http_address *address);
 
+/* Lets go of the held port, for a backend that does not set SO_REUSEADDR and found it in use. False when
+ * nothing is held (any more). */
+bool http_address_release(struct http_address *address);
+
 /* A non-blocking connect. Returns fd. */
 int http_address_connect(struct http_address *address);
 

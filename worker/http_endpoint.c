@@ -5,9 +5,11 @@
 #include "worker/exchange.h"
 #include "worker/life.h"
 #include "worker/link.h"
+#include "worker/log_ring.h"
 #include "worker/relay.h"
 
-#define CONNECT_USEC (10 * USEC_PER_SEC)
+#define LAST_LINES_MAX 50 /* a traceback */
+#define LAST_BYTES_MAX (16u * 1024)
 
 /* ---- who is attached -------------------------------------------------------------------------- */
 
@@ -201,6 +203,21 @@ static void http_on_child_exited(_unused_ struct worker *worker)
 {
 }
 
+/* A server that binds without SO_REUSEADDR cannot have a port that is held for it. */
+static bool http_may_respawn(struct worker *worker)
+{
+        struct http_endpoint *endpoint = worker->endpoint_data;
+        char **lines;
+        bool is_port_in_use = false;
+
+        if (log_ring_tail(worker->logs, LAST_LINES_MAX, LAST_BYTES_MAX, &lines) < 0)
+                return false;
+        for (char **line = lines; *line; line++)
+                is_port_in_use |= strcasestr(*line, "address already in use") || strstr(*line, "EADDRINUSE");
+        log_ring_tail_free(lines);
+        return is_port_in_use && http_address_release(endpoint->address);
+}
+
 static void http_fail_all(struct worker *worker, const struct failure *failure)
 {
         struct http_endpoint *endpoint = worker->endpoint_data;
@@ -240,6 +257,7 @@ const struct endpoint_ops endpoint_http = {
         .on_client_drained = http_on_client_drained,
         .on_client_gone = http_on_client_gone,
         .on_child_exited = http_on_child_exited,
+        .may_respawn = http_may_respawn,
         .fail_all = http_fail_all,
         .close_input = http_close_input,
         .done = http_done,

@@ -34,6 +34,7 @@ struct life {
         struct event *timer;  /* of the phase */
         struct event *quiet;  /* on_quiet, from the loop rather than from inside an answer */
         struct drain *drains[2];
+        int cgroup_procs_fd;  /* how the backend joins its cgroup; -1: none */
         usec_t rung_usec;
         usec_t gone_at, linger_at;
         bool is_start_failure;
@@ -219,6 +220,8 @@ static void on_empty(bool is_clean, void *userdata)
         linger(life);
 }
 
+static bool backend_respawn(struct life *life);
+
 static void exit_remember(struct life *life, int code, int status)
 {
         life->failure.has_exit = true;
@@ -236,6 +239,8 @@ static void on_exited(pid_t pid, int code, int status, void *userdata)
         outputs_drain(life);
         worker->endpoint->on_child_exited(worker);
         link_exited(worker->link, &exited);
+        if (life->phase == LIFE_STARTING && backend_respawn(life))
+                return;
         if (!life->exec_error && life->phase <= LIFE_DRAINING)
                 exit_remember(life, code, status);
         if (life->phase == LIFE_STARTING) {
@@ -288,16 +293,14 @@ static int outputs_take(struct life *life)
         return r < 0 ? r : r2;
 }
 
-static int backend_spawn(struct life *life, int cgroup_procs_fd)
+static int backend_spawn(struct life *life)
 {
         struct worker *worker = life->worker;
         _cleanup_(launch_freep) struct launch *launch = NULL;
-        int r = worker->endpoint->prepare ? worker->endpoint->prepare(worker) : 0;
+        int r = launch_new(worker->spec, worker->values, environ, &launch);
 
         if (r >= 0)
-                r = launch_new(worker->spec, worker->values, environ, &launch);
-        if (r >= 0)
-                r = child_spawn(worker->base, launch, cgroup_procs_fd, &child_ops, life, &worker->child);
+                r = child_spawn(worker->base, launch, life->cgroup_procs_fd, &child_ops, life, &worker->child);
         if (r < 0)
                 return r;
         reaper_watch(worker->reaper, child_pid(worker->child));
@@ -308,10 +311,27 @@ static int backend_spawn(struct life *life, int cgroup_procs_fd)
         return r < 0 ? r : r2;
 }
 
-void life_start(struct life *life, int cgroup_procs_fd)
+/* The endpoint took away what made the backend exit: its second and last try. */
+static bool backend_respawn(struct life *life)
+{
+        struct worker *worker = life->worker;
+
+        if (life->exec_error || !worker->endpoint->may_respawn || !worker->endpoint->may_respawn(worker))
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(life->drains); i++)
+                life->drains[i] = drain_free(life->drains[i]);
+        worker->child = child_free(worker->child);
+        return backend_spawn(life) >= 0;
+}
+
+void life_start(struct life *life, int cgroup_procs_fd_consume)
 {
         phase_set(life, LIFE_STARTING, life->worker->spec->start_usec);
-        int r = backend_spawn(life, cgroup_procs_fd);
+        life->cgroup_procs_fd = cgroup_procs_fd_consume;
+        int r = life->worker->endpoint->prepare(life->worker);
+
+        if (r >= 0)
+                r = backend_spawn(life);
 
         if (r < 0)
                 life_end(life, GONE_START_FAILED, REASON_start_failed, strerror(-r));
@@ -324,6 +344,7 @@ int life_new(struct worker *worker, struct life **ret)
         if (!life)
                 return -ENOMEM;
         life->worker = worker;
+        life->cgroup_procs_fd = -1;
         life->rung_usec = worker->spec->rung_usec;
         life->timer = evtimer_new(worker->base, on_timer, life);
         life->quiet = evtimer_new(worker->base, on_quiet, life);
@@ -350,6 +371,7 @@ struct life *life_free(struct life *life)
         free(life->detail);
         log_ring_tail_free(life->lines);
         free(life->exec_error);
+        fd_close(life->cgroup_procs_fd);
         free(life);
         return NULL;
 }

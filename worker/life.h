@@ -18,8 +18,8 @@ int life_new(struct worker *worker, struct life **ret);
 struct life *life_free(struct life *life);
 
 /* Spawns the backend. Failures of it are told to clients and supervisor like any later ones.
- * cgroup_procs_fd is borrowed. */
-void life_start(struct life *life, int cgroup_procs_fd);
+ * cgroup_procs_fd is how it joins its cgroup, -1: none. */
+void life_start(struct life *life, int cgroup_procs_fd_consume);
 
 /* READY is due: the backend answered, or it listens. Later calls do nothing. */
 void life_ready(struct life *life);

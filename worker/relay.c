@@ -20,6 +20,7 @@ struct relay {
         bool is_retaining;
         bool is_request_complete;
         bool is_mcp;                  /* the MCP endpoint, not another path of the backend */
+        bool is_endless;              /* the GET stream: no deadline */
         bool was_redirected;
         bool is_answering;            /* the response head went to the client */
         bool is_event_stream;
@@ -129,13 +130,9 @@ int relay_new(struct http_endpoint *endpoint, struct exchange *exchange, bool is
                 return -ENOMEM;
         }
         /* The stream of server messages has no end to wait for, and keeps nothing alive. */
-        if (is_mcp && exchange->head->method == HTTP_GET)
+        relay->is_endless = is_mcp && exchange->head->method == HTTP_GET;
+        if (relay->is_endless)
                 exchange_uncount(exchange);
-        else if (endpoint->worker->spec->request_usec != USEC_INFINITY) {
-                struct timeval wait = usec_to_timeval(life_request_usec(endpoint->worker->life));
-
-                event_add(relay->deadline, &wait);
-        }
         exchange->endpoint_data = relay;
         *ret = relay;
         return 0;
@@ -242,10 +239,21 @@ static int relay_send(struct relay *relay)
         return r;
 }
 
+/* Counts from here on: the start of the backend has a deadline of its own. */
+static void deadline_arm(struct relay *relay)
+{
+        usec_t usec = relay->endpoint->worker->spec->request_usec;
+        struct timeval wait = usec_to_timeval(usec);
+
+        if (!relay->is_endless && usec != USEC_INFINITY)
+                event_add(relay->deadline, &wait);
+}
+
 void relay_start(struct relay *relay)
 {
         int r = relay_send(relay);
 
+        deadline_arm(relay);
         if (r < 0) {
                 relay_break(relay, r);
                 return;

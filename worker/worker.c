@@ -87,7 +87,7 @@ int worker_new(struct spec *spec_consume, int listen_fd_consume, int cgroup_fd_c
         worker->sigterm = evsignal_new(worker->base, SIGTERM, on_sigterm, worker);
         if (!worker->sigterm || event_add(worker->sigterm, NULL) < 0)
                 return -ENOMEM;
-        life_start(worker->life, cgroup_fd);
+        life_start(worker->life, TAKE_FD(cgroup_fd));
         *ret = TAKE_PTR(worker);
         return 0;
 }

@@ -54,6 +54,9 @@ struct endpoint_ops {
         void (*on_client_gone)(struct worker *worker, struct exchange *exchange);
         /* The child exited: take what it still wrote before everything in flight fails. */
         void (*on_child_exited)(struct worker *worker);
+        /* The child exited before it was ready: true when the cause is out of the way now and it should
+         * be started once more. May be NULL. */
+        bool (*may_respawn)(struct worker *worker);
         /* Every request in flight is to be answered with failure now, every stream ended; requests
          * whose body is still coming in get it too. failure outlives the endpoint. */
         void (*fail_all)(struct worker *worker, const struct failure *failure);

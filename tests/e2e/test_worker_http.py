@@ -121,6 +121,12 @@ def test_it_may_listen_on_ipv6_alone(start):
     assert worker.initialize().tool("whoami")["session"]
 
 
+def test_a_server_that_does_not_reuse_addresses_gets_the_port_at_its_second_try(start):
+    worker = start("--no-reuse")
+    assert worker.initialize().tool("whoami")["session"]
+    assert worker.supervisor.count("SPAWNED") == 2
+
+
 def test_delete_ends_the_session_whatever_the_backend_says(worker):
     client = worker.initialize()
     assert client.delete().status == 200

@@ -1,7 +1,7 @@
 """An MCP server over HTTP with every habit that real ones have: it redirects /mcp to /mcp/, gives ids
 of its own, answers as JSON or as a stream, and has other paths beside the protocol.
 
-    worker_http_backend.py --port N | --socket PATH   [--no-session] [--no-delete] [--quiet-death]
+    worker_http_backend.py --port N | --socket PATH   [--no-session] [--no-reuse] [--late SECONDS]
 """
 
 import argparse
@@ -20,6 +20,7 @@ parser.add_argument("--port", type=int)
 parser.add_argument("--socket")
 parser.add_argument("--host", default="127.0.0.1")
 parser.add_argument("--no-session", action="store_true")
+parser.add_argument("--no-reuse", action="store_true", help="bind without SO_REUSEADDR")
 parser.add_argument("--late", type=float, default=0, help="seconds until it listens")
 options = parser.parse_args()
 sessions, cancelled, hanging, gate = {}, [], [], threading.Event()
@@ -144,6 +145,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class TCP(http.server.ThreadingHTTPServer):
     address_family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    allow_reuse_address = not options.no_reuse
 
 
 class Unix(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
