@@ -14,12 +14,9 @@ normally, stop() asserts: exit status 0, and of everything that descended from i
 socket, no workspace and no cgroup is left. A run that a test kills with SIGKILL is checked with
 assert_nothing_left() by that test, once it says what should happen.
 
-Client is a small MCP client for tests that look at what goes over the wire or need no SDK:
-
-    with Client(run.mcp("lake")) as client:    # initialize … DELETE
-        client.tool("lake_move", action="RIGHT"), client.resource("control://reward"), client.headers
-
-Programs for the official SDKs are in clients/; VENV_MCP2 and NODE_MODULES say where those live.
+mcp_client.Client is a small MCP client for tests that look at what goes over the wire or need no
+SDK; programs for the official SDKs are in clients/ and node/, VENV_MCP2 and NODE_MODULES say where
+the SDKs live.
 
 Processes are named by pid and start time, so that a recycled pid is never taken for one of ours.
 Nothing here sleeps: wait_until polls a condition against a deadline.
@@ -139,116 +136,6 @@ def cgroup_mount():
         if kind == "cgroup2":
             return pathlib.Path(place)
     return None
-
-
-# ---- a client -----------------------------------------------------------------------------------
-
-
-class RpcError(Exception):
-    """A JSON-RPC error answer."""
-
-    def __init__(self, error):
-        super().__init__(error.get("message"))
-        self.code = error.get("code")
-        self.data = error.get("data")
-
-    @property
-    def envmux(self):
-        """error.data.envmux, or {} when the error is the backend's own."""
-        return (self.data or {}).get("envmux", {}) if isinstance(self.data, dict) else {}
-
-
-class HttpError(Exception):
-    """An answer with an unexpected status."""
-
-    def __init__(self, status, headers, body):
-        super().__init__(f"{status} {body[:500]!r}")
-        self.status, self.headers, self.body = status, headers, body
-
-
-class Client:
-    """Streamable HTTP, one request at a time; raises RpcError and HttpError."""
-
-    def __init__(self, url, *, headers=None, client_info=None, version="2025-06-18", timeout=PATIENCE):
-        self.url, self.version, self.timeout = url, version, timeout
-        self.headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream",
-                        **(headers or {})}
-        self.client_info = client_info or {"name": "envmux-tests", "version": "1"}
-        self.answer_headers = {}  # of the last answer
-        self.initialized = None   # result of initialize
-        self.notifications = []   # what came beside answers
-        self._last_id = 0
-
-    def __enter__(self):
-        return self.open()
-
-    def __exit__(self, *_):
-        self.close()
-
-    def open(self):
-        params = {"protocolVersion": self.version, "capabilities": {}, "clientInfo": self.client_info}
-        self.initialized = self.call("initialize", params)
-        if "Mcp-Session-Id" in self.answer_headers:
-            self.headers["Mcp-Session-Id"] = self.answer_headers["Mcp-Session-Id"]
-        self.headers["MCP-Protocol-Version"] = self.initialized["protocolVersion"]
-        self.notify("notifications/initialized")
-        return self
-
-    def close(self):
-        """DELETE; a session that is gone already is fine."""
-        with contextlib.suppress(HttpError):
-            self._send("DELETE", None, self._read_body)
-
-    def call(self, method, params=None):
-        self._last_id += 1
-        message = {"jsonrpc": "2.0", "id": self._last_id, "method": method}
-        if params is not None:
-            message["params"] = params
-        answer = self.post(message)
-        if "error" in answer:
-            raise RpcError(answer["error"])
-        return answer["result"]
-
-    def notify(self, method, params=None):
-        self.post({"jsonrpc": "2.0", "method": method, **({"params": params} if params is not None else {})})
-
-    def post(self, message):
-        """Posts any message and returns the answer to its id (None for 202)."""
-        wanted = message.get("id") if isinstance(message, dict) else None
-        return self._send("POST", json.dumps(message).encode(), lambda answer: self._read_answer(answer, wanted))
-
-    def tool(self, name, **arguments):
-        result = self.call("tools/call", {"name": name, "arguments": arguments})
-        return json.loads(result["content"][0]["text"])
-
-    def resource(self, uri):
-        return json.loads(self.call("resources/read", {"uri": uri})["contents"][0]["text"])
-
-    def _send(self, method, body, read):
-        request = urllib.request.Request(self.url, body, self.headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as answer:
-                self.answer_headers = answer.headers
-                return read(answer)
-        except urllib.error.HTTPError as error:
-            with error:
-                raise HttpError(error.code, error.headers, error.read()) from None
-
-    @staticmethod
-    def _read_body(answer):
-        return answer.read()
-
-    def _read_answer(self, answer, wanted):
-        if answer.headers.get_content_type() != "text/event-stream":
-            body = answer.read()
-            return json.loads(body) if body else None
-        for line in answer:
-            if line.startswith(b"data:") and line[5:].strip():
-                message = json.loads(line[5:])
-                if "method" not in message and message.get("id") == wanted:
-                    return message
-                self.notifications.append(message)
-        raise AssertionError("the stream ended without an answer")
 
 
 # ---- one run ------------------------------------------------------------------------------------

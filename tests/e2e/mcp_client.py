@@ -49,9 +49,13 @@ class Client:
             all_headers.setdefault("Mcp-Session-Id", self.session_id)
             all_headers.setdefault("MCP-Protocol-Version", self.version)
         data = json.dumps(body).encode() if isinstance(body, (dict, list)) else body
-        self.connection.request(method, self.target, data, all_headers)
-        answer = self.connection.getresponse()
-        payload = answer.read()
+        try:
+            self.connection.request(method, self.target, data, all_headers)
+            answer = self.connection.getresponse()
+            payload = answer.read()
+        except (OSError, http.client.HTTPException):
+            self.connection.close()  # the next one starts on a fresh connection
+            raise
         return answer.status, answer.headers, payload
 
     @staticmethod

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import harness
+from mcp_client import Client
 
 MAPS = {  # gymnasium's generate_random_map(size=4, p=0.8, seed=…)
     42: "SFHF\nFHFF\nFFFH\nFHFG",
@@ -98,10 +99,10 @@ def test_three_seeds_at_once(envmux, tmp_path, client, backend):
 def test_sessions_do_not_share_state(envmux, tmp_path):
     """Two sessions of the same seed move apart."""
     run = envmux(harness.EXAMPLES / "frozen-lake.json")
-    with harness.Client(run.mcp(query="seed=123")) as one, harness.Client(run.mcp(query="seed=123")) as two:
-        assert one.tool("lake_move", action="RIGHT")["position"] == 1
-        assert two.tool("lake_move", action="DOWN")["position"] == 4
-        assert one.tool("lake_move", action="RIGHT")["position"] == 2
-        assert one.resource("control://status")["step_count"] == 2
-        assert two.resource("control://status")["step_count"] == 1
-        assert two.resource("game://initial_state") == {"position": 0, "grid": MAPS[123]}
+    with Client(run.mcp(query="seed=123")) as one, Client(run.mcp(query="seed=123")) as two:
+        assert one.call("lake_move", action="RIGHT")["position"] == 1
+        assert two.call("lake_move", action="DOWN")["position"] == 4
+        assert one.call("lake_move", action="RIGHT")["position"] == 2
+        assert one.read("control://status")["step_count"] == 2
+        assert two.read("control://status")["step_count"] == 1
+        assert two.read("game://initial_state") == {"position": 0, "grid": MAPS[123]}

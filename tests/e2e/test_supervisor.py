@@ -11,7 +11,8 @@ import sys
 import pytest
 
 import harness
-from harness import LIBEXEC, Client, RpcError, cgroup_mount, wait_until
+from harness import LIBEXEC, cgroup_mount, wait_until
+from mcp_client import Client, McpError
 
 LAKE = {"command": "frozen-lake", "args": ["--seed", "${envmux:seed}"]}
 
@@ -83,14 +84,14 @@ def test_session_api_makes_finds_resets_and_ends(envmux):
     assert get(run, "k")[1]["id"] == made["id"]
 
     with Client(run.mcp("lake", "k")) as client:
-        assert client.resource("game://initial_state")["grid"] == "SFHF\nFHFF\nFFFH\nFHFG"
-        client.tool("lake_move", action="DOWN")
+        assert client.read("game://initial_state")["grid"] == "SFHF\nFHFF\nFFFH\nFHFG"
+        client.call("lake_move", action="DOWN")
         status, _, fresh = run.http("POST", "/lake/s/k/reset")
         fresh = json.loads(fresh)
         assert (status, fresh["generation"], fresh["seed"]) == (200, 2, 42)
         assert fresh["backend_pid"] != made["backend_pid"]
     with Client(run.mcp("lake", "k")) as client:
-        assert client.resource("control://status")["step_count"] == 0
+        assert client.read("control://status")["step_count"] == 0
 
     wait_until(lambda: get(run, "k")[0] == 404, "the end by the client's DELETE")
     assert delete(run, "k") == 204 and delete(run, "k") == 204
@@ -125,8 +126,8 @@ def test_put_of_a_backend_that_cannot_start_says_why(envmux):
                          missing={"command": "/nonexistent/lake"}))
     status, _, answer = run.http("PUT", "/missing/s/k", {})
     assert status == 503 and reason(json.loads(answer)) == "start_failed"
-    with pytest.raises(RpcError) as caught:
-        Client(run.mcp("broken", "k")).open()
+    with pytest.raises(McpError) as caught:
+        Client(run.mcp("broken", "k")).initialize()
     assert caught.value.envmux["exit_status"] == 3 and caught.value.envmux["infra"] is True
     assert "no lake today" in caught.value.envmux["stderr"]
     running(run, 0)
@@ -155,15 +156,15 @@ def test_lifetime_and_idle_timeout_end_a_session(envmux):
 def test_sessions_survive_the_supervisor(envmux):
     run = envmux(servers())
     with Client(run.mcp("lake", "named", "seed=42"), client_info={"name": "n", "version": "1"}) as client:
-        client.tool("lake_move", action="DOWN")
+        client.call("lake_move", action="DOWN")
         before = running(run, 1)[0]
         kill_supervisor(run)
-        client.tool("lake_move", action="DOWN")  # needs no supervisor
+        client.call("lake_move", action="DOWN")  # needs no supervisor
         after = running(run, 1)[0]
         same = ("id", "key", "generation", "backend_pid", "worker_pid", "created_usec", "aliases", "command",
                 "tracking")
         assert {name: after[name] for name in same} == {name: before[name] for name in same}
-        assert client.resource("control://status")["step_count"] == 2
+        assert client.read("control://status")["step_count"] == 2
         assert put(run, "named", {})[1]["id"] == before["id"]  # the key is taken
     running(run, 0)
 
@@ -196,12 +197,13 @@ def test_sessions_survive_supervisor_and_routers(envmux):
 def test_routers_are_replaced_and_know_the_sessions(envmux):
     run = envmux(servers())
     with Client(run.mcp("lake", "k", "seed=42")) as client:
-        client.tool("lake_move", action="DOWN")
+        client.call("lake_move", action="DOWN")
         old = run.routers()
         for router in old:
             router.kill()
         wait_until(lambda: len(run.routers()) == len(old) and not set(run.routers()) & set(old), "new routers")
-        assert client.resource("control://status")["step_count"] == 1
+        client.connection.close()  # it led to a router that died
+        assert client.read("control://status")["step_count"] == 1
 
 
 def test_a_killed_worker_ends_its_session_alone(envmux):
@@ -260,8 +262,8 @@ def test_no_room_is_an_error_with_a_time_to_come_back(envmux):
     status, headers, answer = run.http("PUT", "/lake/s/b", {})
     assert status == 503 and headers["Retry-After"]
     assert reason(json.loads(answer)) == "capacity"
-    with pytest.raises(RpcError) as caught:
-        Client(run.mcp("lake", "c")).open()
+    with pytest.raises(McpError) as caught:
+        Client(run.mcp("lake", "c")).initialize()
     assert caught.value.envmux["reason"] == "capacity" and caught.value.envmux["retry_after"] > 0
     assert len(run.workers()) == 1
 
@@ -359,7 +361,7 @@ def test_process_trees_end_whole(envmux_by_tree):
     made = put(run, "k", {}, server="detached")[1]
     assert "process tree" in made["tracking"]
     [worker] = run.workers()
-    Client(run.mcp("detached", "k")).open()
+    Client(run.mcp("detached", "k")).initialize()
 
     def family():
         found = [process for process in run.look() if process.parent == worker.pid]
@@ -374,10 +376,10 @@ def test_process_trees_end_whole(envmux_by_tree):
 def test_process_trees_survive_the_supervisor(envmux_by_tree):
     run = envmux_by_tree(servers())
     with Client(run.mcp("lake", "k", "seed=42")) as client:
-        client.tool("lake_move", action="DOWN")
+        client.call("lake_move", action="DOWN")
         kill_supervisor(run)
         running(run, 1)
-        assert client.resource("control://status")["step_count"] == 1
+        assert client.read("control://status")["step_count"] == 1
     running(run, 0)
 
 
