@@ -11,7 +11,8 @@ import threading
 import pytest
 
 from control_helpers import CONFIG, envmux_command, put, show
-from harness import ENVMUX, PATIENCE, TOP, Client, Process, wait_until
+from harness import ENVMUX, PATIENCE, TOP, Process, wait_until
+from mcp_client import Client
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_show_has_the_newest_counters(run):
     with Client(run.mcp("lake", key="k1")) as client:
         for n in range(1, 4):
             before = show(run, "lake/k1")["requests"]
-            client.call("tools/list")
+            client.request("tools/list")
             after = show(run, "lake/k1")
             assert after["requests"] == before + 1
             assert after["in_flight"] == 0 and after["bytes_out"] > after["bytes_in"] > 0

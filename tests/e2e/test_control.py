@@ -9,7 +9,8 @@ import pytest
 import varlink
 
 from control_helpers import CONFIG, INTERFACE, foreign, put, show
-from harness import PATIENCE, TOP, Client, Process, wait_until
+from harness import PATIENCE, TOP, Process, wait_until
+from mcp_client import Client
 
 
 @pytest.fixture
@@ -58,10 +59,9 @@ def test_foreign_client_lists_and_shows(run):
 def test_every_member_of_a_session_is_described(run):
     """What the client's own checks let through is all there is."""
     put(run, "k1", server="noisy", seed=7, labels={"a": "1"}, config={"b": 2})
-    client = Client(run.mcp("noisy", key="k1")).open()
     with foreign(run) as control:
-        assert set(show(run, "noisy/k1")) == set(control.Show("noisy/k1")["session"])
-        client.close()
+        with Client(run.mcp("noisy", key="k1")):
+            assert set(show(run, "noisy/k1")) == set(control.Show("noisy/k1")["session"])
         wait_until(lambda: not run.sessions(), "the session is over")
         assert set(show(run, "noisy/k1")) == set(control.Show("noisy/k1")["session"])
 
