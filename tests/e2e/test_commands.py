@@ -190,17 +190,23 @@ def test_usage_mistakes(arguments):
     assert done.stdout == "" and done.stderr.startswith("envmux") and "--help" in done.stderr
 
 
-def test_help_and_manual_know_every_command():
+def test_help_manual_and_completion_know_the_same():
     listed = envmux_command("--help").stdout
     commands = [line.split()[0] for line in listed.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
     assert {"run", "ps", "show", "logs", "events", "stop", "call", "check"} <= set(commands)
     manual = (TOP / "packaging" / "man" / "envmux.1").read_text()
+    completion = (TOP / "packaging" / "completion" / "envmux.bash").read_text()
+    completed = {command: set(re.findall(r"--([a-z-]+)", options))
+                 for command, options in re.findall(r'^ +\[(\w+)\]="(.*)"$', completion, re.MULTILINE)}
+    assert set(completed) == set(commands)
     for command in commands:
         text = envmux_command(command, "--help").stdout
         assert text.startswith(f"Usage: envmux {command}")
         assert f".It Cm {command}\n" in manual
-        for option in re.findall(r"--([a-z-]+)", text.split("Options:\n")[1]):
-            assert option == "help" or re.search(rf"Fl -{option}\b", manual), (command, option)
+        options = set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)", text.split("Options:\n")[1], re.MULTILINE))
+        assert options == completed[command] | {"help"}
+        for option in options:
+            assert re.search(rf"Fl -{option}\b", manual), (command, option)
 
 
 def test_completion_asks_the_daemon(run):
