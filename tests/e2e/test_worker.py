@@ -509,6 +509,25 @@ def test_a_client_that_does_not_read_is_cut_off_and_stops_nobody_else(start):
     assert client.tool("echo", a=1) == {"a": 1}
 
 
+def test_the_budget_of_a_session_bounds_what_its_clients_leave_unread(start):
+    budget = 8 << 20
+    worker = start(buffer_bytes_max=budget, message_bytes_max=4 << 20)
+    client = worker.initialize()
+    calls = [client.start("big", {"size": 1_900_000}) for _ in range(10)]
+    seen = []
+
+    def is_full_and_still():
+        worker.supervisor.send("STATUS_GET", cookie=len(seen) + 1)
+        status = worker.supervisor.wait("STATUS", lambda frame: frame.cookie == len(seen) + 1)
+        seen.append(status.body.bytes_buffered)
+        return len(seen) > 9 and min(seen[-10:]) == max(seen[-10:]) > budget // 2
+
+    wait_until(is_full_and_still, "the queues to be full")
+    assert max(seen) < budget
+    for call in calls:
+        assert len(worker.finish(call).message()["result"]["content"][0]["text"]) == 1_900_000
+
+
 def test_a_backend_that_closes_its_output(worker):
     client = worker.initialize()
     message = client.call("close_stdout")
@@ -602,7 +621,7 @@ def test_stop_of_a_quiet_backend_is_a_clean_exit(worker):
 
 
 def test_the_backend_dies_with_its_worker(worker):
-    worker.initialize()
+    assert worker.initialize().tool("stubborn") == "stubborn"
     backend = worker.supervisor.wait("SPAWNED").body.backend_pid
     worker.process.kill()
     worker.process.wait()
