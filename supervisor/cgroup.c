@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #define PROC_FILE_MAX (1024 * 1024)
 #define CGROUP_DEPTH_MAX 64
@@ -127,6 +128,43 @@ int cgroup_kill(int root_fd, const char *path)
         _cleanup_fd_ int fd = openat(root_fd, file, O_WRONLY | O_CLOEXEC);
 
         return fd < 0 ? -errno : fd_write_all(fd, "1", 1);
+}
+
+int cgroup_make(int root_fd, const char *path, bool must_be_new)
+{
+        char at[4096];
+        int r = STR_COPY(at, path);
+
+        if (r < 0)
+                return r;
+        for (char *p = at; (p = strchr(p, '/')); *p++ = '/') {
+                *p = '\0';
+                if (mkdirat(root_fd, at, 0755) < 0 && errno != EEXIST)
+                        return -errno;
+        }
+        if (mkdirat(root_fd, at, 0755) < 0 && (errno != EEXIST || must_be_new))
+                return -errno;
+        return 0;
+}
+
+int cgroup_each_child(int root_fd, const char *path, int (*each)(const char *name, void *userdata), void *userdata)
+{
+        int r = 0, fd = openat(root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+        if (fd < 0)
+                return -errno;
+        DIR *dir = fdopendir(fd);
+
+        if (!dir) {
+                r = -errno;
+                fd_close(fd);
+                return r;
+        }
+        for (struct dirent *de; r >= 0 && (de = readdir(dir));)
+                if (de->d_type == DT_DIR && !streq(de->d_name, ".") && !streq(de->d_name, ".."))
+                        r = each(de->d_name, userdata);
+        closedir(dir);
+        return r;
 }
 
 /* First subfolder of path, joined, or -ENOENT when it has none. */

@@ -114,3 +114,14 @@ bool process_kill_child(pid_t pid, pid_t parent)
                 return false;
         return syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) == 0;
 }
+
+void process_kill_tree(pid_t pid)
+{
+        _cleanup_free_ pid_t *descendants = NULL;
+        size_t n = 0;
+
+        (void) process_descendants(pid, &descendants, &n);
+        (void) kill(pid, SIGKILL);
+        for (size_t i = 0; i < n; i++)
+                (void) kill(descendants[i], SIGKILL);
+}

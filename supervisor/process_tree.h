@@ -18,3 +18,7 @@ pid_t process_parent(pid_t pid);
 
 /* SIGKILL to pid if it still is a child of parent; true when it was sent. */
 bool process_kill_child(pid_t pid, pid_t parent);
+
+/* SIGKILL to pid and to every descendant it has now. The caller knows that pid is still the process
+ * it means (a pidfd, or it is our child). */
+void process_kill_tree(pid_t pid);

@@ -170,27 +170,6 @@ bool tracking_has_cgroups(const struct tracking *t)
         return t->root_path != NULL;
 }
 
-/* Calls each(name) for the subfolders of path. */
-static int for_each_subfolder(int root_fd, const char *path, int (*each)(const char *name, void *userdata), void *userdata)
-{
-        int r = 0, fd = openat(root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-
-        if (fd < 0)
-                return -errno;
-        DIR *dir = fdopendir(fd);
-
-        if (!dir) {
-                r = -errno;
-                fd_close(fd);
-                return r;
-        }
-        for (struct dirent *de; r >= 0 && (de = readdir(dir));)
-                if (de->d_type == DT_DIR && !streq(de->d_name, ".") && !streq(de->d_name, ".."))
-                        r = each(de->d_name, userdata);
-        closedir(dir);
-        return r;
-}
-
 /* One level of the walk ROOT → server → principal → session. */
 struct list_walk {
         struct tracking *tracking;
@@ -216,7 +195,7 @@ static int on_list_folder(const char *name, void *userdata)
         if ((size_t) snprintf(below.path, sizeof(below.path), "%s/%s", walk->path, name) >= sizeof(below.path))
                 return -ENAMETOOLONG;
         below.level++;
-        return for_each_subfolder(walk->tracking->root_fd, below.path, on_list_folder, &below);
+        return cgroup_each_child(walk->tracking->root_fd, below.path, on_list_folder, &below);
 }
 
 int tracking_list(struct tracking *t,
@@ -224,28 +203,10 @@ int tracking_list(struct tracking *t,
 {
         struct list_walk walk = { .tracking = t, .path = ".", .found = found, .userdata = userdata };
 
-        return t->root_path ? for_each_subfolder(t->root_fd, ".", on_list_folder, &walk) : 0;
+        return t->root_path ? cgroup_each_child(t->root_fd, ".", on_list_folder, &walk) : 0;
 }
 
 /* ---- one session ------------------------------------------------------------------------------ */
-
-/* mkdir of every component of path below root_fd; the last one must be new unless is_adopted. */
-static int make_folders(int root_fd, const char *path, bool is_adopted)
-{
-        char at[4096];
-        int r = STR_COPY(at, path);
-
-        if (r < 0)
-                return r;
-        for (char *p = at; (p = strchr(p, '/')); *p++ = '/') {
-                *p = '\0';
-                if (mkdirat(root_fd, at, 0755) < 0 && errno != EEXIST)
-                        return -errno;
-        }
-        if (mkdirat(root_fd, at, 0755) < 0 && !(errno == EEXIST && is_adopted))
-                return -errno;
-        return 0;
-}
 
 static int make_leaf(struct tracking *t, const char *path, const char *leaf)
 {
@@ -253,7 +214,7 @@ static int make_leaf(struct tracking *t, const char *path, const char *leaf)
 
         if ((size_t) snprintf(leaf_path, sizeof(leaf_path), "%s/%s", path, leaf) >= sizeof(leaf_path))
                 return -ENAMETOOLONG;
-        return mkdirat(t->root_fd, leaf_path, 0755) < 0 && errno != EEXIST ? -errno : 0;
+        return cgroup_make(t->root_fd, leaf_path, false);
 }
 
 static int watch_events(struct tracked *tracked)
@@ -290,7 +251,7 @@ static int cgroups_make(struct tracked *tracked, const char *server, const char 
                 tracked->description = NULL;
                 return -ENOMEM;
         }
-        r = make_folders(t->root_fd, tracked->path, is_adopted);
+        r = cgroup_make(t->root_fd, tracked->path, !is_adopted);
         if (r >= 0)
                 r = make_leaf(t, tracked->path, "worker");
         if (r >= 0)
@@ -416,17 +377,6 @@ pid_t tracked_worker_pid(const struct tracked *tracked)
         return tracked->worker_pid;
 }
 
-static void kill_tree(pid_t pid)
-{
-        _cleanup_free_ pid_t *descendants = NULL;
-        size_t n = 0;
-
-        (void) process_descendants(pid, &descendants, &n);
-        (void) kill(pid, SIGKILL);
-        for (size_t i = 0; i < n; i++)
-                (void) kill(descendants[i], SIGKILL);
-}
-
 int tracked_kill(struct tracked *tracked)
 {
         int r = 0;
@@ -435,7 +385,7 @@ int tracked_kill(struct tracked *tracked)
         if (tracked->tracking->root_path)
                 r = cgroup_kill(tracked->tracking->root_fd, tracked->path);
         else if (tracked->worker_pidfd >= 0 && !tracked_is_empty(tracked))
-                kill_tree(tracked->worker_pid);
+                process_kill_tree(tracked->worker_pid);
         event_active(tracked->check_event, EV_TIMEOUT, 0);
         return r;
 }
