@@ -27,6 +27,7 @@ libworker_a_SOURCES = \
 	worker/port_hold.c worker/port_hold.h \
 	worker/reaper.c worker/reaper.h \
 	worker/relay.c worker/relay.h \
+	worker/relay_request.c worker/relay_request.h \
 	worker/socket_owner.c worker/socket_owner.h \
 	worker/spec.c worker/spec.h \
 	worker/stdio_endpoint.h \

@@ -3,6 +3,7 @@
 #include "common/jsonrpc.h"
 #include "worker/exchange.h"
 #include "worker/http_cancel.h"
+#include "worker/relay_request.h"
 #include "worker/life.h"
 
 #include <stdio.h>
@@ -153,71 +154,6 @@ static void relay_break(struct relay *relay, int error)
 
 /* ---- towards the backend ---------------------------------------------------------------------- */
 
-static const char *const not_forwarded[] = { "Host", "Origin", "Mcp-Session-Id", "Expect" };
-
-static bool header_is_forwarded(const struct http_head *head, const struct http_header *header)
-{
-        static const char ours[] = "Envmux-";
-
-        if (http_head_is_hop_by_hop(head, header))
-                return false;
-        for (size_t i = 0; i < ELEMENTSOF(not_forwarded); i++)
-                if (http_slice_is_nocase(header->name, not_forwarded[i]))
-                        return false;
-        return header->name.size < strlen(ours) || strncasecmp(header->name.data, ours, strlen(ours)) != 0;
-}
-
-/* The id that the backend knows this client by; "" for none. Paths of its own get what the client
- * sent: an id of the backend's own making. */
-static const char *backend_session_id(const struct relay *relay)
-{
-        const struct exchange *exchange = relay->exchange;
-
-        if (exchange->is_minted)
-                return "";
-        const struct client *client = http_endpoint_client(relay->endpoint, exchange->transport_id);
-
-        if (client)
-                return client->backend_id;
-        return relay->is_mcp ? "" : exchange->transport_id;
-}
-
-static int send_request_head(struct relay *relay)
-{
-        const struct http_head *head = relay->exchange->head;
-        struct http_slice path = relay->exchange->path, query = relay->exchange->query;
-        const char *session_id = backend_session_id(relay);
-        _cleanup_free_ char *target = NULL;
-
-        if (relay->is_mcp)
-                path = (struct http_slice) { relay->endpoint->mcp_path, strlen(relay->endpoint->mcp_path) };
-        int size = asprintf(&target, "%.*s%s%.*s", (int) path.size, path.data, query.size ? "?" : "", (int) query.size,
-                            query.size ? query.data : "");
-
-        if (size < 0) {
-                target = NULL;
-                return -ENOMEM;
-        }
-        int r = http_conn_start_request(relay->backend, head->method_name, (struct http_slice) { target, (size_t) size });
-
-        if (r >= 0)
-                r = http_conn_add_header(relay->backend, "Host", http_address_host(relay->endpoint->address));
-        for (size_t i = 0; r >= 0 && i < head->n_headers; i++)
-                if (header_is_forwarded(head, &head->headers[i]))
-                        r = http_conn_add_header_slice(relay->backend, head->headers[i].name, head->headers[i].value);
-        if (r >= 0 && *session_id)
-                r = http_conn_add_header(relay->backend, "Mcp-Session-Id", session_id);
-        if (r < 0)
-                return r;
-        /* One connection, one request: no idle one can be closed under the next request. */
-        http_conn_set_close(relay->backend);
-        return http_conn_begin_body(relay->backend,
-                                    !head->has_body            ? HTTP_FRAMING_NONE
-                                    : head->has_content_length ? HTTP_FRAMING_LENGTH
-                                                               : HTTP_FRAMING_CHUNKED,
-                                    head->content_length);
-}
-
 /* Connects and sends what there is of the request; the rest follows as it comes. */
 static int relay_send(struct relay *relay)
 {
@@ -231,7 +167,7 @@ static int relay_send(struct relay *relay)
 
         if (r < 0)
                 return r;
-        r = send_request_head(relay);
+        r = relay_request_send_head(relay->backend, relay->endpoint, relay->exchange, relay->is_mcp);
         if (r >= 0 && size > 0)
                 r = http_conn_send(relay->backend, evbuffer_pullup(relay->retained, -1), size);
         if (r >= 0 && relay->is_request_complete)

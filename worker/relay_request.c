@@ -1,0 +1,67 @@
+#include "worker/relay_request.h"
+
+#include <stdio.h>
+
+static const char *const not_forwarded[] = { "Host", "Origin", "Mcp-Session-Id", "Expect" };
+
+static bool header_is_forwarded(const struct http_head *head, const struct http_header *header)
+{
+        static const char ours[] = "Envmux-";
+
+        if (http_head_is_hop_by_hop(head, header))
+                return false;
+        for (size_t i = 0; i < ELEMENTSOF(not_forwarded); i++)
+                if (http_slice_is_nocase(header->name, not_forwarded[i]))
+                        return false;
+        return header->name.size < strlen(ours) || strncasecmp(header->name.data, ours, strlen(ours)) != 0;
+}
+
+/* The id that the backend knows this client by; "" for none. Paths of its own get what the client
+ * sent: an id of the backend's own making. */
+static const char *backend_session_id(const struct http_endpoint *endpoint, const struct exchange *exchange, bool is_mcp)
+{
+        if (exchange->is_minted)
+                return "";
+        const struct client *client = http_endpoint_client(endpoint, exchange->transport_id);
+
+        if (client)
+                return client->backend_id;
+        return is_mcp ? "" : exchange->transport_id;
+}
+
+int relay_request_send_head(struct http_conn *backend, const struct http_endpoint *endpoint,
+                            const struct exchange *exchange, bool is_mcp)
+{
+        const struct http_head *head = exchange->head;
+        struct http_slice path = exchange->path, query = exchange->query;
+        const char *session_id = backend_session_id(endpoint, exchange, is_mcp);
+        _cleanup_free_ char *target = NULL;
+
+        if (is_mcp)
+                path = (struct http_slice) { endpoint->mcp_path, strlen(endpoint->mcp_path) };
+        int size = asprintf(&target, "%.*s%s%.*s", (int) path.size, path.data, query.size ? "?" : "", (int) query.size,
+                            query.size ? query.data : "");
+
+        if (size < 0) {
+                target = NULL;
+                return -ENOMEM;
+        }
+        int r = http_conn_start_request(backend, head->method_name, (struct http_slice) { target, (size_t) size });
+
+        if (r >= 0)
+                r = http_conn_add_header(backend, "Host", http_address_host(endpoint->address));
+        for (size_t i = 0; r >= 0 && i < head->n_headers; i++)
+                if (header_is_forwarded(head, &head->headers[i]))
+                        r = http_conn_add_header_slice(backend, head->headers[i].name, head->headers[i].value);
+        if (r >= 0 && *session_id)
+                r = http_conn_add_header(backend, "Mcp-Session-Id", session_id);
+        if (r < 0)
+                return r;
+        /* One connection, one request: no idle one can be closed under the next request. */
+        http_conn_set_close(backend);
+        return http_conn_begin_body(backend,
+                                    !head->has_body            ? HTTP_FRAMING_NONE
+                                    : head->has_content_length ? HTTP_FRAMING_LENGTH
+                                                               : HTTP_FRAMING_CHUNKED,
+                                    head->content_length);
+}
