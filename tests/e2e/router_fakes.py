@@ -1,5 +1,7 @@
 """A router between a supervisor and workers that the test plays itself, step by step."""
 
+import concurrent.futures
+import json
 import os
 import pathlib
 import shutil
@@ -8,6 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
+
+import pytest
 
 import ipc_frames
 from http_wire import PATIENCE, Client, Wire
@@ -204,3 +208,34 @@ class Router:
             self.process.kill()
             shutil.rmtree(self.folder, ignore_errors=True)
         assert status == 0, f"the router ended with {status}{'' if was_alive else ', before its time'}"
+
+
+# ---- for the tests ------------------------------------------------------------------------------
+
+JSON = ("Content-Type", "application/json")
+SESSION = ("Mcp-Session-Id", "t1")
+LIVE = {"id": "s1", "key": "t1"}  # a session of the dump, reached by SESSION
+
+
+@pytest.fixture
+def router():
+    router = Router()
+    yield router
+    router.stop()
+
+
+@pytest.fixture
+def pool():
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        yield pool
+
+
+def call(id=1, method="tools/call", **params):
+    return json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).encode()
+
+
+def initialize(id=0, **extra):
+    info = {"name": "reward-kit", "version": "1.0.0"}
+    if extra:
+        info["_extra"] = extra
+    return call(id, "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=info)

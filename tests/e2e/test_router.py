@@ -1,41 +1,12 @@
 """envmux-router alone, between a supervisor and workers played by the test."""
 
-import concurrent.futures
 import json
 
 import pytest
 
 from ipc_frames import KEY_CLIENT, KEY_NAMED, KEY_TRANSPORT
-from router_fakes import FAILED, TOKEN, UNKNOWN, Router
-
-JSON = ("Content-Type", "application/json")
-SESSION = ("Mcp-Session-Id", "t1")
-LIVE = {"id": "s1", "key": "t1"}  # a session of the dump, reached by SESSION
-
-
-@pytest.fixture
-def router():
-    router = Router()
-    yield router
-    router.stop()
-
-
-@pytest.fixture
-def pool():
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        yield pool
-
-
-def call(id=1, method="tools/call", **params):
-    return json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).encode()
-
-
-def initialize(id=0, **extra):
-    info = {"name": "reward-kit", "version": "1.0.0"}
-    if extra:
-        info["_extra"] = extra
-    return call(id, "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=info)
-
+from router_fakes import FAILED, JSON, LIVE, SESSION, TOKEN, UNKNOWN, call, initialize
+from router_fakes import pool, router  # noqa: F401 (fixtures)
 
 # ---- the connection to the supervisor -----------------------------------------------------------
 
@@ -531,6 +502,25 @@ def test_initialize_has_a_longest_size(router):
     client.send_chunk(big)
     answer = client.read_message()
     assert (answer.status, answer.reason()) == (413, "body_too_large")
+
+
+def test_a_clients_config_has_a_longest_size(router):
+    link = router.connect()
+    answer = router.client().request("POST", "/mcp", [JSON], initialize(id=6, config={"note": "x" * 66_000}))
+    assert (answer.status, answer.reason(), answer.json()["id"]) == (413, "body_too_large", 6)
+    link.expect_nothing()
+
+
+def test_keys_that_a_server_does_not_list(router):
+    servers = [{"name": "named", "keys": 1 << KEY_NAMED}, {"name": "minted", "keys": 1 << KEY_TRANSPORT}]
+    link = router.connect(servers=servers)
+    client = router.client()
+    answer = client.request("POST", "/named/mcp", [JSON], initialize())
+    assert (answer.status, answer.reason()) == (400, "session_required")
+    for path, headers in (("/minted/s/k/mcp", []), ("/minted/mcp", [("Envmux-Session", "k")]), ("/minted/s/k", [])):
+        answer = client.request("GET", path, headers)
+        assert (answer.status, answer.reason()) == (400, "bad_request")
+    link.expect_nothing()
 
 
 def test_a_long_body_for_a_named_session_streams(router, pool):

@@ -3,11 +3,13 @@
 import json
 import signal
 import socket
+import subprocess
 
 import pytest
 
 from ipc_frames import KEY_NAMED
-from test_router import JSON, LIVE, SESSION, call, initialize, pool, router  # noqa: F401 (fixtures)
+from router_fakes import JSON, LIBEXEC, LIVE, SESSION, UNKNOWN, call, initialize
+from router_fakes import pool, router  # noqa: F401 (fixtures)
 
 MIB = 1 << 20
 
@@ -41,7 +43,7 @@ def test_gone_for_a_request_that_may_not_create(router, pool):
     wire.respond(410, b"", [("Envmux-Gone", "1")])
     question = link.expect("RESOLVE")
     assert (question.stale_id, question.may_create) == ("s1", 0)
-    link.resolve_failed(question, 1)
+    link.resolve_failed(question, UNKNOWN)
     assert (answer.result().status, answer.result().reason()) == (404, "unknown_session")
 
 
@@ -296,10 +298,10 @@ def test_heads_and_bodies_over_the_limit(router):
     client.send_chunk(b"x" * 900)
     wire = worker.accept()
     assert wire.read_head()
+    assert wire.read_chunk() == b"x" * 900
     client.send_chunk(b"x" * 900)
     answer = client.read_message()
     assert (answer.status, answer.reason()) == (413, "body_too_large")
-    assert wire.read_chunk() == b"x" * 900
     with pytest.raises(ConnectionError):
         wire.read_chunk()
 
@@ -561,10 +563,6 @@ def test_sigterm_does_not_wait_for_endless_streams(router):
     [[], ["--slot", "1", "--token", "aa", "--listeners", "1"], ["--slot", "x", "--token", "aa", "--listeners", "1"]],
 )
 def test_bad_arguments(router, arguments):
-    import subprocess
-
-    from router_fakes import LIBEXEC
-
     router.connect()
     done = subprocess.run([LIBEXEC / "envmux-router", *arguments], capture_output=True, check=False)
     assert done.returncode == 2
