@@ -326,13 +326,14 @@ static bool backend_respawn(struct life *life)
 
 void life_start(struct life *life, int cgroup_procs_fd_consume)
 {
+        const struct endpoint_ops *endpoint = life->worker->endpoint;
+
         phase_set(life, LIFE_STARTING, life->worker->spec->start_usec);
         life->cgroup_procs_fd = cgroup_procs_fd_consume;
-        int r = life->worker->endpoint->prepare(life->worker);
+        int r = endpoint->prepare ? endpoint->prepare(life->worker) : 0;
 
         if (r >= 0)
                 r = backend_spawn(life);
-
         if (r < 0)
                 life_end(life, GONE_START_FAILED, REASON_start_failed, strerror(-r));
 }
