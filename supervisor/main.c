@@ -8,6 +8,8 @@
 #include <limits.h>
 #include <stdio.h>
 
+#define EXIT_USAGE 2 /* a wrong command line or configuration */
+
 enum {
         OPT_CONFIG = 256, OPT_RUNTIME, OPT_STATE, OPT_CONTROL, OPT_CGROUP_ROOT, OPT_CHECK, OPT_JSON, OPT_SCHEMA,
         OPT_VERSION, OPT_HELP,
@@ -69,17 +71,17 @@ static int arguments_parse(int argc, char **argv, struct arguments *ret)
                 case OPT_SCHEMA: ret->schema = true; break;
                 case OPT_VERSION: puts(PACKAGE_STRING); return EXIT_SUCCESS;
                 case OPT_HELP: print_help(); return EXIT_SUCCESS;
-                default: return EXIT_FAILURE;
+                default: return EXIT_USAGE;
                 }
         if (ret->check && !ret->config && optind == argc - 1)
                 ret->config = argv[optind++];
         if (optind < argc) {
                 fprintf(stderr, "envmux-supervisor: %s: no such argument\n", argv[optind]);
-                return EXIT_FAILURE;
+                return EXIT_USAGE;
         }
         if (!ret->config && !ret->schema) {
                 fprintf(stderr, "envmux-supervisor: name the configuration with --config FILE\n");
-                return EXIT_FAILURE;
+                return EXIT_USAGE;
         }
         return -1;
 }
@@ -141,7 +143,7 @@ static int serve(const struct arguments *arguments)
         char libexec[PATH_MAX];
 
         if (load(arguments->config, &config) < 0)
-                return 2;
+                return EXIT_USAGE;
         int r = make_absolute(arguments->config, &config_path);
 
         if (r >= 0)

@@ -165,11 +165,14 @@ static int sockets_take(struct supervisor *supervisor)
 
 static int control_open(struct supervisor *supervisor)
 {
-        supervisor->control_fd = supervisor->listen.control >= 0 ? TAKE_FD(supervisor->listen.control)
-                                                                 : varlink_listen(supervisor->options.control);
+        bool is_stored = supervisor->listen.control >= 0;
+
+        supervisor->control_fd = is_stored ? TAKE_FD(supervisor->listen.control)
+                                           : varlink_listen(supervisor->options.control);
         if (supervisor->control_fd < 0)
                 return log_errno(supervisor->control_fd, "cannot listen on %s", supervisor->options.control);
-        (void) notify_store_fd("control", supervisor->control_fd);
+        if (!is_stored)
+                (void) notify_store_fd("control", supervisor->control_fd);
         return control_new(supervisor, supervisor->control_fd, &supervisor->control);
 }
 

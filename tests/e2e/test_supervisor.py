@@ -245,6 +245,16 @@ def test_what_has_no_record_is_removed(envmux):
     assert len(list(workspaces.iterdir())) == 1
 
 
+def test_a_hung_worker_is_killed_at_its_deadline(envmux):
+    run = envmux(servers(lake=lake(stop_timeout="10ms", drain_timeout="10ms")))
+    made = put(run, "k", {})[1]
+    [worker], [backend] = run.workers(), run.backends()
+    worker.kill(signal.SIGSTOP)
+    assert delete(run, "k") == 204
+    assert not worker.exists() and not backend.exists()
+    assert not os.path.exists(made["workspace"])
+
+
 def test_stop_ends_everything_after_a_restart(envmux):
     run = envmux(servers())
     for key in "abc":
