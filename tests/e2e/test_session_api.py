@@ -118,6 +118,21 @@ def test_config_reaches_the_backend(envmux):
     assert '"n":1.0' in text.replace(" ", "") and "123456789012345678901234567890" in text
 
 
+def test_seed_and_config_of_a_client_reach_its_backend(envmux):
+    """clientInfo._extra, where the predecessors' clients put them."""
+    script = "cat \"$0\" >seen; printf ' %s' \"$1\" >>seen; exec frozen-lake"
+    args = ["-c", script, "${envmux:config_file}", "${envmux:seed}"]
+    run = envmux({"mcpServers": {"lake": {"command": "sh", "args": args}}})
+    info = {"name": "reward-kit", "version": "1.0.0", "_extra": {"seed": 0, "config": {"size": 4, "p": 0.8}}}
+    message = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": info}
+    body = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": message}
+    status, headers, _ = run.http("POST", "/mcp", body, {"Accept": "application/json, text/event-stream"})
+    assert status == 200
+    work = next(run.state.glob(f"envmux/*/workspaces/{run.sessions()[0]['id']}/work"))
+    config, seed = (work / "seen").read_text().rsplit(" ", 1)
+    assert (json.loads(config), seed) == ({"size": 4, "p": 0.8}, "0")
+
+
 def test_each_session_has_a_private_workspace_gone_with_it(envmux):
     script = "pwd >where; touch \"$TMPDIR/t\"; exec frozen-lake"
     run = envmux({"mcpServers": {"lake": {"command": "sh", "args": ["-c", script]}}})
