@@ -1,17 +1,13 @@
 #include "worker/life.h"
 
-#include "common/fd.h"
 #include "common/log.h"
-#include "worker/child.h"
+#include "worker/backend.h"
 #include "worker/door.h"
-#include "worker/drain.h"
 #include "worker/idle.h"
 #include "worker/link.h"
 #include "worker/log_ring.h"
 #include "worker/reaper.h"
 
-#include <signal.h>
-#include <stdio.h>
 #include <sys/wait.h>
 
 #define FAILURE_LINES_MAX 20
@@ -33,15 +29,12 @@ struct life {
         enum phase phase;
         struct event *timer;  /* of the phase */
         struct event *quiet;  /* on_quiet, from the loop rather than from inside an answer */
-        struct drain *drains[2];
-        int cgroup_procs_fd;  /* how the backend joins its cgroup; -1: none */
         usec_t rung_usec;
         usec_t gone_at, linger_at;
         bool is_start_failure;
-        struct failure failure; /* what is answered from the end on; its strings are the three below */
+        struct failure failure; /* what is answered from the end on; its strings are the two below */
         char *detail;
         char **lines;
-        char *exec_error;       /* why the program was not executed, NULL while it was */
 };
 
 static void phase_set(struct life *life, enum phase phase, usec_t usec)
@@ -53,13 +46,6 @@ static void phase_set(struct life *life, enum phase phase, usec_t usec)
         event_del(life->timer);
         if (usec != USEC_INFINITY)
                 event_add(life->timer, &wait);
-}
-
-static void outputs_drain(struct life *life)
-{
-        for (size_t i = 0; i < ELEMENTSOF(life->drains); i++)
-                if (life->drains[i])
-                        drain_now(life->drains[i]);
 }
 
 /* Everything still in flight is answered; then the backend is led out. */
@@ -80,7 +66,7 @@ static void failure_fill(struct life *life, enum reason reason, const char *deta
         life->failure.detail = life->detail;
         if (!reason_is_infra(reason) || life->lines)
                 return;
-        outputs_drain(life);
+        backend_drain(life->worker->backend);
         if (log_ring_tail(life->worker->logs, FAILURE_LINES_MAX, FAILURE_BYTES_MAX, &life->lines) >= 0)
                 life->failure.stderr_lines = (const char *const *) life->lines;
 }
@@ -220,8 +206,6 @@ static void on_empty(bool is_clean, void *userdata)
         linger(life);
 }
 
-static bool backend_respawn(struct life *life);
-
 static void exit_remember(struct life *life, int code, int status)
 {
         life->failure.has_exit = true;
@@ -235,16 +219,17 @@ static void on_exited(pid_t pid, int code, int status, void *userdata)
         struct worker *worker = life->worker;
         struct ipc_exited exited = { .pid = (uint32_t) pid, .code = code, .status = status };
 
-        child_settle(worker->child);
-        outputs_drain(life);
+        const char *exec_error = backend_exec_error(worker->backend);
+
+        backend_drain(worker->backend);
         worker->endpoint->on_child_exited(worker);
         link_exited(worker->link, &exited);
-        if (life->phase == LIFE_STARTING && backend_respawn(life))
+        if (life->phase == LIFE_STARTING && backend_restart(worker->backend))
                 return;
-        if (!life->exec_error && life->phase <= LIFE_DRAINING)
+        if (!exec_error && life->phase <= LIFE_DRAINING)
                 exit_remember(life, code, status);
         if (life->phase == LIFE_STARTING) {
-                life_end(life, GONE_START_FAILED, REASON_start_failed, life->exec_error);
+                life_end(life, GONE_START_FAILED, REASON_start_failed, exec_error);
         } else if (life->phase == LIFE_SERVING) {
                 life_end(life, GONE_BACKEND_EXITED, REASON_backend_exited, NULL);
         } else if (life->phase == LIFE_DRAINING) {
@@ -259,81 +244,11 @@ static const struct reaper_ops reaper_ops = {
         .on_empty = on_empty,
 };
 
-static void on_executed(_unused_ struct child *child, void *userdata)
-{
-        struct life *life = userdata;
-
-        /* A stdio backend that nobody asked yet has nothing to answer; an HTTP one says when it listens. */
-        if (!life->worker->spec->awaits_request && life->worker->spec->transport == TRANSPORT_STDIO)
-                life_ready(life);
-}
-
-/* The child's exit follows; clients hear this instead of its status. */
-static void on_exec_failed(_unused_ struct child *child, const char *what, int error, void *userdata)
-{
-        struct life *life = userdata;
-
-        if (asprintf(&life->exec_error, "%s: %s: %s", life->worker->spec->command, what, strerror(error)) < 0)
-                life->exec_error = NULL;
-}
-
-static const struct child_ops child_ops = { .on_executed = on_executed, .on_exec_failed = on_exec_failed };
-
-/* What the endpoint did not take goes to the log ring. */
-static int outputs_take(struct life *life)
-{
-        struct worker *worker = life->worker;
-        int stdout_fd = child_take_stdout(worker->child), r = 0;
-
-        if (stdout_fd >= 0)
-                r = drain_new(worker->base, stdout_fd, worker->logs, LOG_STDOUT, &life->drains[LOG_STDOUT]);
-        int r2 = drain_new(worker->base, child_take_stderr(worker->child), worker->logs, LOG_STDERR,
-                           &life->drains[LOG_STDERR]);
-
-        return r < 0 ? r : r2;
-}
-
-static int backend_spawn(struct life *life)
-{
-        struct worker *worker = life->worker;
-        _cleanup_(launch_freep) struct launch *launch = NULL;
-        int r = launch_new(worker->spec, worker->values, environ, &launch);
-
-        if (r >= 0)
-                r = child_spawn(worker->base, launch, life->cgroup_procs_fd, &child_ops, life, &worker->child);
-        if (r < 0)
-                return r;
-        reaper_watch(worker->reaper, child_pid(worker->child));
-        link_spawned(worker->link, child_pid(worker->child));
-        r = worker->endpoint->on_spawned(worker);
-        int r2 = outputs_take(life);
-
-        return r < 0 ? r : r2;
-}
-
-/* The endpoint took away what made the backend exit: its second and last try. */
-static bool backend_respawn(struct life *life)
-{
-        struct worker *worker = life->worker;
-
-        if (life->exec_error || !worker->endpoint->may_respawn || !worker->endpoint->may_respawn(worker))
-                return false;
-        for (size_t i = 0; i < ELEMENTSOF(life->drains); i++)
-                life->drains[i] = drain_free(life->drains[i]);
-        worker->child = child_free(worker->child);
-        return backend_spawn(life) >= 0;
-}
-
 void life_start(struct life *life, int cgroup_procs_fd_consume)
 {
-        const struct endpoint_ops *endpoint = life->worker->endpoint;
-
         phase_set(life, LIFE_STARTING, life->worker->spec->start_usec);
-        life->cgroup_procs_fd = cgroup_procs_fd_consume;
-        int r = endpoint->prepare ? endpoint->prepare(life->worker) : 0;
+        int r = backend_start(life->worker->backend, cgroup_procs_fd_consume);
 
-        if (r >= 0)
-                r = backend_spawn(life);
         if (r < 0)
                 life_end(life, GONE_START_FAILED, REASON_start_failed, strerror(-r));
 }
@@ -345,7 +260,6 @@ int life_new(struct worker *worker, struct life **ret)
         if (!life)
                 return -ENOMEM;
         life->worker = worker;
-        life->cgroup_procs_fd = -1;
         life->rung_usec = worker->spec->rung_usec;
         life->timer = evtimer_new(worker->base, on_timer, life);
         life->quiet = evtimer_new(worker->base, on_quiet, life);
@@ -363,16 +277,12 @@ struct life *life_free(struct life *life)
 {
         if (!life)
                 return NULL;
-        for (size_t i = 0; i < ELEMENTSOF(life->drains); i++)
-                drain_free(life->drains[i]);
         if (life->timer)
                 event_free(life->timer);
         if (life->quiet)
                 event_free(life->quiet);
         free(life->detail);
         log_ring_tail_free(life->lines);
-        free(life->exec_error);
-        fd_close(life->cgroup_procs_fd);
         free(life);
         return NULL;
 }

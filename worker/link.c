@@ -276,6 +276,7 @@ void link_spawned(struct link *link, pid_t backend_pid)
         struct ipc_spawned spawned = { .backend_pid = (uint32_t) backend_pid };
 
         link->backend_pid = spawned.backend_pid;
+        link->has_exited = false; /* another one had, before it was ready */
         if (link->channel)
                 (void) IPC_SEND(link->channel, IPC_SPAWNED, 0, &spawned);
 }

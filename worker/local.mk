@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libworker.a
 libworker_a_SOURCES = \
 	worker/asked.c worker/asked.h \
+	worker/backend.c worker/backend.h \
 	worker/backlog.c worker/backlog.h \
 	worker/call.c worker/call.h \
 	worker/child.c worker/child.h \

@@ -2,6 +2,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "worker/backend.h"
 #include "worker/child.h"
 #include "worker/client.h"
 #include "worker/door.h"
@@ -58,6 +59,8 @@ static int modules_make(struct worker *worker, int listen_fd)
                 r = idle_new(worker->base, spec->idle_usec, &idle_ops, worker, &worker->idle);
         if (r >= 0)
                 r = life_new(worker, &worker->life);
+        if (r >= 0)
+                r = backend_new(worker, &worker->backend);
         if (r >= 0 && worker->endpoint->init)
                 r = worker->endpoint->init(worker);
         if (r >= 0)
@@ -99,8 +102,9 @@ struct worker *worker_free(struct worker *worker)
         if (worker->endpoint)
                 worker->endpoint->done(worker);
         door_free(worker->door);
-        child_free(worker->child);
         life_free(worker->life);
+        backend_free(worker->backend);
+        child_free(worker->child);
         reaper_free(worker->reaper);
         idle_free(worker->idle);
         link_free(worker->link);

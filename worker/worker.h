@@ -76,7 +76,8 @@ struct worker {
         struct link *link;
         struct idle *idle;
         struct reaper *reaper;
-        struct child *child;
+        struct child *child;               /* backend.c's */
+        struct backend *backend;
         struct clients *clients;
         const struct endpoint_ops *endpoint;
         void *endpoint_data;
