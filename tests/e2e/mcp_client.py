@@ -73,6 +73,8 @@ class Client:
         if params is not None:
             message["params"] = params
         status, headers, payload = self.send("POST", message)
+        if status == 404 and expect_status == 200 and b'"error"' in payload:
+            raise McpError(json.loads(payload)["error"])  # the session is over; why is in it
         if status != expect_status:
             raise AssertionError(f"{method}: HTTP {status}: {payload[:500]!r}")
         answers = [m for m in self.messages(headers, payload) if m.get("id") == request_id and "method" not in m]

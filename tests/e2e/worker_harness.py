@@ -8,6 +8,7 @@ real IPC frames over SOCK_SEQPACKET. Tests talk HTTP to the worker's socket as a
 """
 
 import ctypes
+import fcntl
 import http.client
 import json
 import os
@@ -301,7 +302,7 @@ class Worker:
         os.write(memfd, json.dumps(self.spec).encode())
         null = os.open("/dev/null", os.O_RDWR)
         # Away from 3, 4, 5 first: the numbers may be each other's targets.
-        fds = [os.dup2(fd, 100 + i, inheritable=False) for i, fd in enumerate((listener.fileno(), memfd, null))]
+        fds = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (listener.fileno(), memfd, null)]
 
         def move():
             for i, fd in enumerate(fds):

@@ -147,9 +147,13 @@ class TCP(http.server.ThreadingHTTPServer):
     address_family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     allow_reuse_address = not options.no_reuse
 
+    def handle_error(self, request, client_address):
+        pass  # a client that left is no news
+
 
 class Unix(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
+    handle_error = TCP.handle_error
 
 
 time.sleep(options.late)
