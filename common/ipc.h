@@ -162,6 +162,7 @@ enum gone_cause {
         GONE_START_FAILED = 4,
         GONE_START_TIMEOUT = 5,
         GONE_STOPPED = 6,              /* the answer to STOP */
+        GONE_REPLACED = 7,             /* another client's initialize, and the server's attach policy */
 };
 
 struct ipc_gone {

@@ -62,6 +62,25 @@ static int record_fill(struct supervisor *supervisor, const struct server_config
         return r;
 }
 
+struct session_request lifecycle_request_like(const struct session *s)
+{
+        const struct record *record = &s->record;
+
+        return (struct session_request) {
+                .principal = record->principal,
+                .key = record->key,
+                .kind = (enum key_kind) record->kind,
+                .generation = record->generation + 1,
+                .has_seed = record->has_seed,
+                .seed = record->seed,
+                .labels = record->labels,
+                .config = record->config,
+                .idle_usec = record->idle_usec,
+                .lifetime_usec = record->lifetime_usec,
+                .body_digest = record->is_put ? record->body_digest : NULL,
+        };
+}
+
 int lifecycle_create(struct supervisor *supervisor, const struct server_config *server,
                      const struct session_request *request, struct session **ret)
 {

@@ -20,6 +20,10 @@ struct session_request {
         const char *body_digest;   /* of a PUT, or NULL */
 };
 
+/* What makes a session with a fresh backend for the key and with the settings of s, live or ended. Borrows
+ * from s. */
+struct session_request lifecycle_request_like(const struct session *s);
+
 /* Makes the session and asks admission to start it. *ret stays valid although the start may have
  * failed at once (its state says so). -EEXIST: the key is taken; -EBUSY: no room and the queue
  * is full; -ESHUTDOWN: everything is being stopped. */

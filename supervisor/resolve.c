@@ -130,11 +130,14 @@ static void question_refuse(struct question *q)
                 answer_unknown(q);
 }
 
-static void question_create(struct question *q, const struct server_config *server)
+/* What the question asks for. Where a client replaced a session whose settings were given with PUT, the
+ * fresh backend has them too: they belong to the key, and no client can bring them. */
+static struct session_request question_request(const struct question *q)
 {
-        struct supervisor *supervisor = q->waiter.peer->supervisor;
         const struct ipc_resolve *a = &q->asked;
-        const struct session_request request = {
+        const struct session *last = session_find_ended_key(q->waiter.peer->supervisor->sessions, a->principal,
+                                                            a->server, (enum key_kind) a->kind, a->key);
+        struct session_request request = {
                 .principal = a->principal,
                 .key = a->key,
                 .kind = (enum key_kind) a->kind,
@@ -143,6 +146,18 @@ static void question_create(struct question *q, const struct server_config *serv
                 .seed = a->seed,
                 .config = q->config,
         };
+
+        if (last && last->record.is_put && last->end_reason == REASON_replaced) {
+                request = lifecycle_request_like(last);
+                request.awaits_request = true;
+        }
+        return request;
+}
+
+static void question_create(struct question *q, const struct server_config *server)
+{
+        struct supervisor *supervisor = q->waiter.peer->supervisor;
+        const struct session_request request = question_request(q);
         struct session *s;
         int r = lifecycle_create(supervisor, server, &request, &s);
 

@@ -187,20 +187,7 @@ static void reset(struct call *call, struct session *s)
 
 static void reset_again(struct call *call, const struct session *s)
 {
-        const struct record *record = &s->record;
-        const struct session_request request = {
-                .principal = record->principal,
-                .key = record->key,
-                .kind = (enum key_kind) record->kind,
-                .generation = record->generation + 1,
-                .has_seed = record->has_seed,
-                .seed = record->seed,
-                .labels = record->labels,
-                .config = record->config,
-                .idle_usec = record->idle_usec,
-                .lifetime_usec = record->lifetime_usec,
-                .body_digest = record->is_put ? record->body_digest : NULL,
-        };
+        const struct session_request request = lifecycle_request_like(s);
 
         call_create(call, &request);
 }

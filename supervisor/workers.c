@@ -168,6 +168,7 @@ int workers_on_gone(struct peer *peer, const struct ipc_message *m)
                 [GONE_START_FAILED] = { true, REASON_start_failed },
                 [GONE_START_TIMEOUT] = { true, REASON_start_timeout },
                 [GONE_STOPPED] = { false, REASON_session_ended },
+                [GONE_REPLACED] = { false, REASON_replaced },
         };
         const struct ipc_gone *gone = m->body;
         struct session *s = peer->session;

@@ -24,7 +24,7 @@ void exchange_refuse(struct exchange *exchange, enum reason reason, const char *
 
 /* The headers of an answer to `initialize`, between http_conn_start_response and
  * http_conn_begin_body: the client's new Mcp-Session-Id, the session's key and generation, and whether
- * it is "new" to the session, "joined" it or "replaced" another one. */
+ * it is the first of it ("new") or not ("joined"). */
 int exchange_add_session_headers(struct exchange *exchange, const char *transport_id, const char *attach);
 
 /* 410 with Envmux-Gone: nothing of the request was acted on, the router asks the supervisor again. */

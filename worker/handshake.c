@@ -1,6 +1,7 @@
 #include "worker/handshake.h"
 
 #include "worker/exchange.h"
+#include "worker/life.h"
 #include "worker/link.h"
 #include "worker/stdio_endpoint.h"
 
@@ -77,29 +78,15 @@ static bool make_room(struct stdio *stdio)
         return false;
 }
 
-static void replace_all(struct stdio *stdio)
-{
-        struct failure failure = { .reason = REASON_replaced };
-        struct client *client;
-
-        while ((client = clients_next(stdio->worker->clients, NULL)))
-                stdio_client_leave(stdio, client, &failure);
-}
-
 /* Attaches by the server's policy; the word for Envmux-Attach, or NULL with the reason of the refusal. */
 static const char *attach(struct stdio *stdio, struct client *client, enum reason *ret_reason)
 {
         struct worker *worker = stdio->worker;
-        bool is_shared = clients_count(worker->clients) > 0;
         const char *word = stdio->handshake.had_client ? "joined" : "new";
 
-        if (is_shared && worker->spec->attach == ATTACH_REJECT) {
+        if (clients_count(worker->clients) > 0 && worker->spec->attach == ATTACH_REJECT) {
                 *ret_reason = REASON_session_attached;
                 return NULL;
-        }
-        if (is_shared && worker->spec->attach == ATTACH_REPLACE) {
-                replace_all(stdio);
-                word = "replaced";
         }
         if (clients_attach(worker->clients, client) < 0 &&
             (!make_room(stdio) || clients_attach(worker->clients, client) < 0)) {
@@ -118,6 +105,7 @@ static const char *attach(struct stdio *stdio, struct client *client, enum reaso
 static void admit(struct stdio *stdio, struct client *client_consume, struct stream *stream, struct json_slice id)
 {
         struct handshake *handshake = &stdio->handshake;
+        struct worker *worker = stdio->worker;
         _cleanup_free_ char *text = NULL;
         struct jsonrpc_message answer;
         enum reason reason = REASON_internal;
@@ -126,6 +114,11 @@ static void admit(struct stdio *stdio, struct client *client_consume, struct str
         if (!stream) { /* nobody waits for it: the result is kept for whoever comes next */
                 client_free(client_consume);
                 return;
+        }
+        if (life_is_replaced(worker->life)) {
+                client_free(client_consume);
+                stream_gone(stream);
+                return life_end(worker->life, GONE_REPLACED, REASON_replaced, NULL);
         }
         const char *word = jsonrpc_parse(handshake->response, handshake->response_size, &answer) >= 0 &&
                         jsonrpc_replace(answer.whole, answer.id, id.data, id.size, &text, &size) >= 0
@@ -322,7 +315,10 @@ void handshake_fail_all(struct stdio *stdio, const struct failure *failure)
         while ((waiting = waiting_take(&stdio->handshake))) {
                 struct jsonrpc_message message;
 
-                if (waiting->stream && jsonrpc_parse(waiting->text, waiting->size, &message) >= 0)
+                /* Who was on its way in when somebody else replaced the session finds the next one. */
+                if (waiting->stream && failure->reason == REASON_replaced)
+                        stream_gone(waiting->stream);
+                else if (waiting->stream && jsonrpc_parse(waiting->text, waiting->size, &message) >= 0)
                         stream_fail(waiting->stream, failure, message.id);
                 waiting_free(waiting);
         }

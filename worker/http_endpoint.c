@@ -57,31 +57,14 @@ static void client_leave(struct http_endpoint *endpoint, struct client *client)
         link_status_changed(worker->link);
 }
 
-/* A new client takes the session over: whoever was attached hears it and is unknown from now on. */
-static void replace_all(struct http_endpoint *endpoint)
-{
-        static const struct failure replaced = { .reason = REASON_replaced };
-
-        for (struct client *client; (client = clients_next(endpoint->worker->clients, NULL));) {
-                for (struct relay *relay = TAILQ_FIRST(&endpoint->relays), *next; relay; relay = next) {
-                        next = relay_next(relay);
-                        if (relay_is_from(relay, client->transport_id))
-                                relay_fail(relay, &replaced);
-                }
-                client_leave(endpoint, client);
-        }
-}
-
 int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchange, const char *backend_id,
                          struct evbuffer *request)
 {
         struct worker *worker = endpoint->worker;
-        bool is_first = clients_count(worker->clients) == 0, is_replacing = worker->spec->attach == ATTACH_REPLACE;
+        bool is_first = clients_count(worker->clients) == 0;
         char identity[IDENTITY_SIZE];
         struct client *client;
 
-        if (!is_first && is_replacing)
-                replace_all(endpoint);
         identity_of_request(request, identity);
         int r = client_new(exchange->transport_id, identity, &client);
 
@@ -93,8 +76,7 @@ int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchan
                 return r;
         clients_alias_of(worker->clients, client, false, on_alias_new, worker->link);
         link_status_changed(worker->link);
-        return exchange_add_session_headers(exchange, client->transport_id,
-                                            is_first ? "new" : is_replacing ? "replaced" : "joined");
+        return exchange_add_session_headers(exchange, client->transport_id, is_first ? "new" : "joined");
 }
 
 void http_endpoint_detach(struct http_endpoint *endpoint, const char *client_id)
@@ -170,7 +152,10 @@ static void http_on_request(struct worker *worker, struct exchange *exchange)
                 exchange_refuse(exchange, REASON_unknown_session, NULL, NULL, 0);
         else if (exchange->is_minted && clients_count(worker->clients) > 0 && worker->spec->attach == ATTACH_REJECT)
                 exchange_refuse(exchange, REASON_session_attached, NULL, NULL, 0);
-        else if (relay_new(endpoint, exchange, is_mcp, &relay) < 0)
+        else if (exchange->is_minted && life_is_replaced(worker->life)) {
+                exchange_gone(exchange);
+                life_end(worker->life, GONE_REPLACED, REASON_replaced, NULL);
+        } else if (relay_new(endpoint, exchange, is_mcp, &relay) < 0)
                 exchange_refuse(exchange, REASON_internal, NULL, NULL, 0);
         else if (endpoint->is_listening)
                 relay_start(relay);

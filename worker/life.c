@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "worker/backend.h"
+#include "worker/client.h"
 #include "worker/door.h"
 #include "worker/idle.h"
 #include "worker/link.h"
@@ -94,6 +95,13 @@ static void end(struct life *life, enum gone_cause cause, enum reason reason, co
 void life_end(struct life *life, enum gone_cause cause, enum reason reason, const char *detail)
 {
         end(life, cause, reason, detail, 0);
+}
+
+bool life_is_replaced(const struct life *life)
+{
+        const struct worker *worker = life->worker;
+
+        return worker->spec->attach == ATTACH_REPLACE && clients_count(worker->clients) > 0;
 }
 
 void life_stop(struct life *life, enum reason reason, usec_t drain_usec, usec_t rung_usec)

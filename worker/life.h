@@ -32,6 +32,10 @@ usec_t life_request_usec(const struct life *life);
 /* Ends the session; the first end counts. detail may be NULL. */
 void life_end(struct life *life, enum gone_cause cause, enum reason reason, const char *detail);
 
+/* True when an `initialize` that comes now gets a fresh backend: somebody is attached, and the server's
+ * attach policy is to replace. The initialize is answered GONE, then the session ends (GONE_REPLACED). */
+bool life_is_replaced(const struct life *life);
+
 /* STOP: drains for drain_usec at most, then the ladder. While the session ends already it only shortens. */
 void life_stop(struct life *life, enum reason reason, usec_t drain_usec, usec_t rung_usec);
 

@@ -78,7 +78,10 @@ void relay_fail(struct relay *relay, const struct failure *failure)
         struct json_slice id = { 0 };
         bool has_id = relay_request_id(relay, &id);
 
-        if (!relay->is_answering)
+        /* Who was on its way in when somebody else replaced the session finds the next one. */
+        if (!relay->is_answering && relay->exchange->is_minted && failure->reason == REASON_replaced)
+                exchange_gone(relay->exchange);
+        else if (!relay->is_answering)
                 exchange_fail(relay->exchange, failure, has_id ? id.data : NULL, has_id ? id.size : 0);
         else if (relay->is_event_stream && has_id && relay->newlines >= 2)
                 stream_error(relay, failure, id);
@@ -325,12 +328,26 @@ static bool answer_delete(struct relay *relay)
         return true;
 }
 
+/* Another client was attached while this `initialize` was at the backend. */
+static bool answer_replaced(struct relay *relay, unsigned status)
+{
+        struct exchange *exchange = relay->exchange;
+        struct life *life = exchange->worker->life;
+
+        if (!exchange->is_minted || status != 200 || !life_is_replaced(life))
+                return false;
+        exchange_gone(exchange);
+        relay_free(relay);
+        life_end(life, GONE_REPLACED, REASON_replaced, NULL);
+        return true;
+}
+
 static void on_backend_head(_unused_ struct http_conn *conn, const struct http_head *head, void *userdata)
 {
         struct relay *relay = userdata;
         struct http_slice type;
 
-        if (follow_redirect(relay, head) || answer_delete(relay))
+        if (follow_redirect(relay, head) || answer_delete(relay) || answer_replaced(relay, head->status))
                 return;
         relay->is_event_stream = http_head_get(head, "Content-Type", &type) == 0 && type.size >= 17 &&
                                  strncasecmp(type.data, "text/event-stream", 17) == 0;
@@ -379,11 +396,6 @@ static const struct http_conn_ops backend_ops = {
 struct relay *relay_next(struct relay *relay)
 {
         return TAILQ_NEXT(relay, entry);
-}
-
-bool relay_is_from(const struct relay *relay, const char *client_id)
-{
-        return !relay->exchange->is_minted && streq(relay->exchange->transport_id, client_id);
 }
 
 void relay_client_drained(struct relay *relay)

@@ -20,9 +20,6 @@ void relay_client_drained(struct relay *relay);
 /* The next one of the endpoint's list, or NULL. */
 struct relay *relay_next(struct relay *relay);
 
-/* True for a request of the attached client with this Mcp-Session-Id. */
-bool relay_is_from(const struct relay *relay, const char *client_id);
-
 /* The client left: nothing is answered. Frees the relay, not the exchange. */
 void relay_client_gone(struct relay *relay);
 

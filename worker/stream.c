@@ -174,6 +174,15 @@ void stream_fail(struct stream *stream, const struct failure *failure, struct js
         }
 }
 
+void stream_gone(struct stream *stream)
+{
+        struct exchange *exchange = stream->exchange;
+
+        assert(!stream->is_begun && stream->kind == STREAM_SINGLE);
+        stream_free(stream);
+        exchange_gone(exchange);
+}
+
 void stream_forgo(struct stream *stream)
 {
         stream->n_calls--;

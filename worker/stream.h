@@ -58,6 +58,10 @@ void stream_respond(struct stream *stream, const char *response, size_t size);
 /* Our own failure as that response; a stream that has not begun gives it the HTTP status that fits. */
 void stream_fail(struct stream *stream, const struct failure *failure, struct json_slice id);
 
+/* GONE in place of the only response due: the router asks the supervisor again. Frees the stream, which
+ * has not begun. */
+void stream_gone(struct stream *stream);
+
 /* One of the responses due will never come, and the client knows (it cancelled the request). The last
  * one ends the answer, as an event stream, and frees the stream. */
 void stream_forgo(struct stream *stream);

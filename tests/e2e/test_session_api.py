@@ -69,6 +69,50 @@ def test_reset_is_a_fresh_backend_of_the_same_key(run):
         assert first_map(client) == MAPS[123]
 
 
+def replacing(config):
+    config = json.loads(json.dumps(config))
+    config["envmux"] = {"attach": "replace"}
+    return config
+
+
+def test_replace_is_a_fresh_backend(envmux):
+    """A client that crashed and comes back under its key begins anew; the settings of a PUT stay the key's."""
+    run = envmux(replacing(CONFIG))
+    put(run, "k", {"seed": 123, "labels": {"run": "a"}})
+    with Client(run.mcp("lake", "k"), keep=True) as first:
+        assert first.initialize_headers["Envmux-Generation"] == "1"
+        first.call("lake_move", action="RIGHT")
+        with Client(run.mcp("lake", "k"), keep=True) as second:
+            assert second.initialize_headers["Envmux-Generation"] == "2"
+            assert second.initialize_headers["Envmux-Attach"] == "new"
+            assert second.read("control://status")["step_count"] == 0
+            assert first_map(second) == MAPS[123]
+            status, _, payload = first.send("POST", {"jsonrpc": "2.0", "id": 9, "method": "ping"})
+            assert status == 404 and json.loads(payload)["error"]["data"]["envmux"]["reason"] == "unknown_session"
+    (session,) = run.sessions()
+    assert (session["seed"], session["labels"], session["generation"]) == (123, {"run": "a"}, 2)
+    assert put(run, "k", {"seed": 123, "labels": {"run": "a"}})[0] == 200
+    assert len(run.backends()) == 1
+
+
+def test_clients_that_replace_each_other_at_once_all_get_an_answer(envmux):
+    run = envmux(replacing(CONFIG))
+
+    message = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "crashing", "version": "1"}}}
+    accept = {"Accept": "application/json, text/event-stream"}
+
+    def play(_):
+        status, headers, payload = run.http("POST", "/lake/s/k/mcp?seed=42", message, accept)
+        assert status == 200 and "result" in json.loads(payload), payload
+        return int(headers["Envmux-Generation"])
+
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        generations = list(pool.map(play, range(4)))
+    assert len(set(generations)) == 4
+    harness.wait_until(lambda: len(run.backends()) == 1, "the last one's backend alone")
+
+
 def test_delete_ends_and_may_be_repeated(run):
     put(run, "k", {})
     assert run.http("DELETE", "/lake/s/k")[0] in (200, 204)

@@ -136,20 +136,25 @@ def test_attach_reject(start):
 
 
 def test_attach_replace(start):
+    """The session ends in favour of one with a fresh backend: whoever used it is told, whoever comes is sent on."""
     worker = start(attach="replace")
     first = worker.initialize()
     stream, call = first.get(), first.start("hold", {"name": "x"}, id=9)
     wait_until(lambda: first.tool("received")[-2].count('"hold"'), "the call at the backend")
-    second = worker.initialize()
-    assert second.answer.headers["Envmux-Attach"] == "replaced"
+    _, connection = worker.start_initialize()
+    answer = worker.finish(connection)
+    assert answer.status == 410 and answer.headers["Envmux-Gone"] == "1"
     message = worker.finish(call).message()
     assert message["id"] == 9 and reason(message) == "replaced"
     assert stream.events() == []
-    gone = first.post({"jsonrpc": "2.0", "id": 1, "method": "ping"})
-    assert gone.status == 404 and reason(gone.message()) == "unknown_session"
-    removed = worker.supervisor.wait("ALIAS", lambda frame: frame.body.is_removed)
-    assert removed.body.key == first.transport_id.encode()
-    assert second.tool("cancelled") == [9]
+    assert worker.supervisor.wait("GONE").body.cause == wh.REPLACED
+    worker.wait_exit()
+
+
+def test_attach_replace_needs_somebody_to_replace(start):
+    """Clients that give up on a slow start and try again do not end it each time."""
+    worker = start(attach="replace")
+    assert worker.initialize().answer.headers["Envmux-Attach"] == "new"
 
 
 # ---- requests and answers -----------------------------------------------------------------------

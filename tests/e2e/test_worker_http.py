@@ -203,13 +203,22 @@ def listening_port_of(worker):
     return None
 
 
-@pytest.mark.parametrize("attach, word, first_lives", [("join", "joined", True), ("replace", "replaced", False)])
-def test_a_second_client(start, attach, word, first_lives):
-    worker = start(attach=attach)
+def test_a_second_client(start):
+    worker = start(attach="join")
     first, second = worker.initialize(), worker.initialize()
-    assert second.answer.headers["Envmux-Attach"] == word
-    assert (first.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami"}}).status == 200) == first_lives
+    assert second.answer.headers["Envmux-Attach"] == "joined"
+    assert first.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami"}}).status == 200
     assert second.tool("whoami")["session"]
+
+
+def test_a_second_client_replaces(start):
+    worker = start(attach="replace")
+    worker.initialize()
+    _, connection = worker.start_initialize()
+    answer = worker.finish(connection)
+    assert answer.status == 410 and answer.headers["Envmux-Gone"] == "1"
+    assert worker.supervisor.wait("GONE").body.cause == wh.REPLACED
+    worker.wait_exit()
 
 
 def test_a_second_client_is_rejected(start):

@@ -92,7 +92,7 @@ class Empty(ctypes.Structure):
 BODIES = {"HELLO": Hello, "WELCOME": Welcome, "ALIAS": Alias, "SPAWNED": Spawned, "READY": Empty, "STATUS": Status,
           "STATUS_GET": Empty, "GONE": Gone, "BACKEND_EXITED": Exited, "STOP": Stop, "LOGS_GET": LogsGet,
           "LOG_LINES": LogLines, "LOGS_CANCEL": Empty}
-IDLE, DELETED, BACKEND_EXITED, START_FAILED, START_TIMEOUT, STOPPED = range(1, 7)
+IDLE, DELETED, BACKEND_EXITED, START_FAILED, START_TIMEOUT, STOPPED, REPLACED = range(1, 8)
 
 
 class Frame:
