@@ -11,6 +11,7 @@
 #include "supervisor/worker_spec.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -81,7 +82,9 @@ static void on_worker_exit(struct child *child, int code, int status)
 {
         struct session *s = (struct session *) ((char *) child - offsetof(struct session, worker_child));
 
-        if (code != CLD_EXITED || status != 0)
+        bool was_killed_by_us = s->state == SESSION_KILLING && code == CLD_KILLED && status == SIGKILL;
+
+        if (!was_killed_by_us && (code != CLD_EXITED || status != 0))
                 log_warning("session %s: its worker ended by %s %d", s->record.id,
                             code == CLD_EXITED ? "status" : "signal", status);
         /* A worker with a connection is gone when that says EOF: what it still said comes first. */
