@@ -177,6 +177,7 @@ class Envmux:
             if line.startswith("Ready at "):
                 self.url = line.split()[2].rstrip(",;")
                 self._ready.set()
+        self.process.stdout.close()
         self._ready.set()
 
     def log(self):
