@@ -1,6 +1,7 @@
 /* The questions: List, Metrics; and Reload. */
 #include "common/time_text.h"
 #include "supervisor/control_internal.h"
+#include "supervisor/routers.h"
 #include "supervisor/session_json.h"
 
 #include <config.h>
@@ -105,9 +106,11 @@ static void write_counters(struct json_writer *writer, const struct supervisor_c
         json_writer_text(writer, "}");
 }
 
-/* Sums over the live sessions, and how many there are in each sub-state. */
-static void write_gauges(struct json_writer *writer, const struct session_table *table)
+/* Sums over the live sessions and the routers, and how many sessions there are in each sub-state. */
+static void write_gauges(struct json_writer *writer, const struct supervisor *supervisor)
 {
+        const struct session_table *table = supervisor->sessions;
+        struct ipc_router_status routers = routers_status(supervisor->routers);
         unsigned by_state[SESSION_STATE__MAX] = { 0 };
         uint64_t in_flight = 0, clients = 0, buffered = 0;
 
@@ -132,6 +135,9 @@ static void write_gauges(struct json_writer *writer, const struct session_table 
         control_write_int(writer, "in_flight", (int64_t) in_flight);
         control_write_int(writer, "clients", (int64_t) clients);
         control_write_int(writer, "bytes_buffered", (int64_t) buffered);
+        control_write_int(writer, "routers", routers_count_connected(supervisor->routers));
+        control_write_int(writer, "http_clients", routers.clients);
+        control_write_int(writer, "http_in_flight", routers.in_flight);
         json_writer_text(writer, "}");
 }
 
@@ -147,7 +153,7 @@ void control_on_metrics(struct varlink_call *call, void *userdata)
         control_write_int(&answer, "pid", getpid());
         control_write_string(&answer, "started", started);
         write_counters(&answer, &supervisor->counters);
-        write_gauges(&answer, supervisor->sessions);
+        write_gauges(&answer, supervisor);
         json_writer_text(&answer, "}");
         varlink_reply(call, &answer);
 }

@@ -99,7 +99,8 @@ static void answer_unknown(struct question *q)
 
 /* ---- finding and making ----------------------------------------------------------------------- */
 
-bool resolver_is_adopting(const struct supervisor *supervisor, const char *server, const char *principal)
+/* True when a worker of this server and principal may still have to say HELLO. */
+static bool is_adopting(const struct supervisor *supervisor, const char *server, const char *principal)
 {
         for (struct session *s = session_next(supervisor->sessions, NULL); s; s = session_next(supervisor->sessions, s))
                 if (s->state == SESSION_ADOPTING && streq(s->record.server, server) &&
@@ -121,7 +122,7 @@ static void question_refuse(struct question *q)
         struct resolver *resolver = q->waiter.peer->supervisor->resolver;
         const struct ipc_resolve *a = &q->asked;
 
-        if (resolver_is_adopting(resolver->supervisor, a->server, a->principal))
+        if (is_adopting(resolver->supervisor, a->server, a->principal))
                 waiter_wait(&q->waiter, &resolver->adopting);
         else if (!q->is_late) {
                 waiter_wait(&q->waiter, &resolver->late);
@@ -189,7 +190,7 @@ static void question_missing(struct question *q)
                 answer_reason(q, RESOLVE_UNKNOWN, REASON_unknown_path);
         else if (!a->may_create || !(server->keys & (1u << a->kind)))
                 question_refuse(q);
-        else if (a->kind == KEY_CLIENT && resolver_is_adopting(supervisor, a->server, a->principal))
+        else if (a->kind == KEY_CLIENT && is_adopting(supervisor, a->server, a->principal))
                 waiter_wait(&q->waiter, &supervisor->resolver->adopting); /* it may be an alias */
         else
                 question_create(q, server);

@@ -19,6 +19,3 @@ DEFINE_CLEANUP(struct resolver, resolver_free)
 
 /* Handler (supervisor/peers.h). */
 int resolver_on_resolve(struct peer *peer, const struct ipc_message *message);
-
-/* True when a worker of this server and principal may still have to say HELLO. */
-bool resolver_is_adopting(const struct supervisor *supervisor, const char *server, const char *principal);

@@ -49,6 +49,8 @@ int supervisor_reload(struct supervisor *supervisor, struct config_report *repor
 {
         struct config *config;
 
+        if (supervisor->is_stopping)
+                return -ESHUTDOWN;
         notify_reloading();
         int r = config_load(supervisor->options.config, &config, report);
 
@@ -78,8 +80,7 @@ static void on_reload_signal(_unused_ evutil_socket_t signal, _unused_ short wha
         struct supervisor *supervisor = userdata;
         struct config_report report = { .notes = NULL };
 
-        if (!supervisor->is_stopping)
-                (void) supervisor_reload(supervisor, &report);
+        (void) supervisor_reload(supervisor, &report);
         for (size_t i = 0; i < report.n_notes; i++)
                 log_line(report.notes[i].is_mistake ? LOG_ERR : LOG_NOTICE, "%s: %s: %s", supervisor->options.config,
                          report.notes[i].json_path, report.notes[i].text);

@@ -96,7 +96,7 @@ int supervisor_run(struct supervisor *supervisor);
 void supervisor_stop(struct supervisor *supervisor);
 
 /* Reads the configuration again (SIGHUP, Reload). 0: in force. Negative: nothing changed, and the
- * report says why. The report is filled in in every case; config_report_done it. */
+ * report says why; -ESHUTDOWN: everything is being stopped. The report is filled in in every case; config_report_done it. */
 int supervisor_reload(struct supervisor *supervisor, struct config_report *report);
 
 void supervisor_observe(struct supervisor *supervisor, struct session_observer *observer);

@@ -336,6 +336,19 @@ def test_reload_adds_removes_and_refuses(envmux, tmp_path):
     assert get(run, "k")[1]["id"] == kept["id"]
 
 
+def test_reload_changes_the_number_of_routers(envmux, tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(servers({"routers": 1})))
+    run = envmux(path)
+    [first] = run.routers()
+    for n in (3, 1):
+        path.write_text(json.dumps(servers({"routers": n})))
+        run.supervisor().kill(signal.SIGHUP)
+        wait_until(lambda: json.loads(run.ctl("metrics", "--json").stdout)["gauges"]["routers"] == n, f"{n} routers")
+        wait_until(lambda: len(run.routers()) == n, f"{n} router processes")
+    assert run.routers() == [first]
+
+
 # ---- without cgroups ------------------------------------------------------------------------------
 
 
