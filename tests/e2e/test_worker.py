@@ -264,6 +264,17 @@ def test_a_call_whose_client_left_can_still_be_cancelled(worker):
     wait_until(lambda: client.tool("cancelled") == ["c"], "the cancellation at the backend")
 
 
+def test_silence_is_filled_with_comments(worker):
+    """Clients give up on a head or a body that says nothing for long: after 15 s there is a comment."""
+    client = worker.initialize()
+    stream = client.get()
+    answer = worker.finish(client.start("hold", {"name": "x"}, id="slow"))
+    assert answer.type == "text/event-stream"
+    assert answer.raw.readline() == stream.raw.readline() == b": keepalive\n"
+    client.tool("release", name="x")
+    assert [event["id"] for event in answer.events()] == ["slow"]
+
+
 def test_a_request_past_its_deadline_is_cancelled_and_answered(start):
     worker = start(request_usec=300_000)
     client = worker.initialize()
