@@ -2,6 +2,7 @@
 #include "common/varlink_client.h"
 #include "common/varlink_server.h"
 #include "supervisor/control.h"
+#include "supervisor/routers.h"
 #include "supervisor/supervisor.h"
 
 #include <fcntl.h>
@@ -87,7 +88,11 @@ static _noreturn_ void serve(int listen_fd, int ready_fd, struct fixture *f_cons
         TAILQ_INIT(&supervisor->observers);
         supervisor->sessions = session_table_new();
         fill_table(&host);
-        if (config_load(f_consume->config, &supervisor->config, &report) < 0 ||
+        if (config_load(f_consume->config, &supervisor->config, &report) < 0)
+                exit(1);
+        supervisor->config->routers = 0;
+        supervisor->options.runtime = "/nonexistent";
+        if (routers_new(supervisor, NULL, &supervisor->routers) < 0 ||
             control_new(supervisor, listen_fd, &supervisor->control) < 0)
                 exit(1);
         config_report_done(&report);
@@ -97,6 +102,7 @@ static _noreturn_ void serve(int listen_fd, int ready_fd, struct fixture *f_cons
         close(ready_fd);
         event_base_dispatch(supervisor->base);
         control_free(supervisor->control);
+        routers_free(supervisor->routers);
         session_table_free(supervisor->sessions);
         config_free(supervisor->config);
         event_free(sigterm);
