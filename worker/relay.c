@@ -321,7 +321,9 @@ static bool answer_delete(struct relay *relay)
 
         if (!relay->is_mcp || exchange->head->method != HTTP_DELETE)
                 return false;
-        (void) STR_COPY(client_id, exchange->transport_id);
+        const struct client *sole = clients_sole(endpoint->worker->clients);
+
+        (void) STR_COPY(client_id, exchange->transport_id[0] || !sole ? exchange->transport_id : sole->transport_id);
         exchange_respond(exchange, 200, NULL, NULL, NULL, 0);
         relay_free(relay);
         http_endpoint_detach(endpoint, client_id);

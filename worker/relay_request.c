@@ -16,13 +16,17 @@ static bool header_is_forwarded(const struct http_head *head, const struct http_
         return header->name.size < strlen(ours) || strncasecmp(header->name.data, ours, strlen(ours)) != 0;
 }
 
-/* The id that the backend knows this client by; "" for none. Paths of its own get what the client
- * sent: an id of the backend's own making. */
+/* The id that the backend knows this client by; "" for none. Whoever names the session by its key alone
+ * speaks for the only client there is; on paths of the backend's own, which are about the session as a
+ * whole, for the newest. Such paths get what the client sent where that is an id of the backend's own making. */
 static const char *backend_session_id(const struct http_endpoint *endpoint, const struct exchange *exchange, bool is_mcp)
 {
         if (exchange->is_minted)
                 return "";
-        const struct client *client = http_endpoint_client(endpoint, exchange->transport_id);
+        const struct clients *clients = endpoint->worker->clients;
+        const struct client *client = exchange->transport_id[0] ? http_endpoint_client(endpoint, exchange->transport_id)
+                                      : is_mcp                  ? clients_sole(clients)
+                                                                : clients_newest(clients);
 
         if (client)
                 return client->backend_id;

@@ -92,6 +92,30 @@ def test_other_paths_follow_with_query_verbatim(worker):
     assert seen["headers"]["Mcp-Session-Id"].startswith("b-")
 
 
+def test_a_session_named_by_its_key_alone_needs_no_id(worker):
+    """The backend wants its own id on each request; who names the session by path has none to send."""
+    missing = json.loads(worker.request("GET", "/control/y").body())
+    assert "Mcp-Session-Id" not in missing["headers"]
+    client = worker.initialize()
+    its_id = client.tool("whoami")["session"]
+    seen = json.loads(worker.request("GET", "/control/y").body())
+    assert seen["headers"]["Mcp-Session-Id"] == its_id
+    answer = worker.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami"}})
+    assert its_id in json.dumps(answer.message())
+    second = worker.initialize()
+    seen = json.loads(worker.request("GET", "/control/y").body())
+    assert seen["headers"]["Mcp-Session-Id"] == second.tool("whoami")["session"]
+    # Which of two clients speaks is not for envmux to guess.
+    assert worker.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami"}}).status == 404
+
+
+def test_delete_by_key_alone_ends_the_session_of_its_only_client(worker):
+    worker.initialize()
+    assert worker.request("DELETE", "/mcp").status == 200
+    assert worker.supervisor.wait("GONE").body.cause == wh.DELETED
+    worker.wait_exit()
+
+
 def test_bodies_of_any_size_pass_both_ways(worker):
     worker.initialize()
     answer = worker.request("POST", "/upload", b"y" * 3_000_000, {})
