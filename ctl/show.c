@@ -28,6 +28,7 @@ static const struct row {
         { "Sub-state", "sub_state", TEXT },
         { "Since", "since", TEXT },
         { "Reason", "reason", TEXT },
+        { "Detail", "detail", TEXT },
         { "Path", "url", TEXT },
         { "Command", "command", TEXT },
         { "Backend PID", "backend_pid", NUMBER },

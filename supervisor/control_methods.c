@@ -11,7 +11,8 @@
 /* Leads into a session, or is what a client said: for privileged users. */
 static bool is_private(struct json_slice name)
 {
-        static const char *const names[] = { "key", "url", "aliases", "labels", "config", "command", "last_lines" };
+        static const char *const names[] = { "key", "url", "aliases", "labels", "config", "command", "last_lines",
+                                             "detail" };
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++)
                 if (json_string_is(name, names[i]))

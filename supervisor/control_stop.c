@@ -124,7 +124,7 @@ static void end_sessions(struct control *control, struct varlink_call *call, boo
                 if (!target_has(&target, session))
                         continue;
                 STR_COPY(stop->ids[stop->n_ids++], session->record.id);
-                lifecycle_stop(session, REASON_stopping,
+                lifecycle_stop(session, REASON_stopping, NULL,
                                is_patient ? drain_usec(control, session, wanted) : session->drain_usec);
         }
         if (is_over(control, stop) || !varlink_call_bool(call, "wait", true)) {

@@ -127,7 +127,7 @@ static void on_lifetime(_unused_ evutil_socket_t fd, _unused_ short what, void *
         struct session *s = userdata;
 
         log_info("session %s: its maximum lifetime is over", s->record.id);
-        lifecycle_stop(s, REASON_session_ended, s->drain_usec);
+        lifecycle_stop(s, REASON_session_ended, "its maximum lifetime was over", s->drain_usec);
 }
 
 void lifecycle_arm_lifetime(struct session *s)
@@ -144,12 +144,18 @@ void lifecycle_arm_lifetime(struct session *s)
 
 /* ---- the verbs -------------------------------------------------------------------------------- */
 
-void lifecycle_stop(struct session *s, enum reason reason, usec_t drain_usec)
+void lifecycle_stop(struct session *s, enum reason reason, const char *detail, usec_t drain_usec)
 {
+        const struct failure failure = { .reason = reason, .detail = detail };
+        _cleanup_free_ char *json = NULL;
+        size_t size = 0;
+
         if (session_state_is_ending(s->state) || session_state_is_final(s->state))
                 return;
         s->stop_drain_usec = drain_usec;
-        session_set_end(s, false, reason, NULL, 0);
+        if (detail)
+                (void) failure_to_json(&failure, &json, &size);
+        session_set_end(s, false, reason, json, size);
         session_dispatch(s, EVENT_STOP);
 }
 
@@ -211,9 +217,10 @@ static void act_kill_again(struct session *s)
 static void log_end(const struct session *s)
 {
         const char *reason = s->end_reason == REASON__MAX ? "session_ended" : reason_to_string(s->end_reason);
+        _cleanup_free_ char *detail = session_end_detail(s);
 
-        log_line(s->is_failed ? LOG_WARNING : LOG_INFO, "session %s: %s (%s)", s->record.id,
-                 session_state_to_string(s->state), reason);
+        log_line(s->is_failed ? LOG_WARNING : LOG_INFO, "session %s: %s (%s%s%s)", s->record.id,
+                 session_state_to_string(s->state), reason, detail ? ": " : "", detail ?: "");
 }
 
 static void act_bury(struct session *s)

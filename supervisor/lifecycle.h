@@ -31,8 +31,9 @@ int lifecycle_create(struct supervisor *supervisor, const struct server_config *
                      const struct session_request *request, struct session **ret);
 
 /* Ends a session: the worker is told to drain for at most drain_usec, then the stop ladder runs, then
- * everything is killed. reason is what waiting clients hear. Does nothing when it is ending already. */
-void lifecycle_stop(struct session *session, enum reason reason, usec_t drain_usec);
+ * everything is killed. reason is what waiting clients hear, detail (NULL: nothing) what is told beside it
+ * afterwards. Does nothing when it is ending already. */
+void lifecycle_stop(struct session *session, enum reason reason, const char *detail, usec_t drain_usec);
 
 /* Kills every process of the session now. */
 void lifecycle_kill(struct session *session, enum reason reason);

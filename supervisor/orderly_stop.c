@@ -27,7 +27,7 @@ static void for_each_session(struct supervisor *supervisor, void (*each)(struct 
 
 static void stop_one(struct session *s)
 {
-        lifecycle_stop(s, REASON_stopping, s->drain_usec);
+        lifecycle_stop(s, REASON_stopping, NULL, s->drain_usec);
 }
 
 static void kill_one(struct session *s)

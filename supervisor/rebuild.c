@@ -66,7 +66,7 @@ static int restore(struct supervisor *supervisor, struct record *record_consume)
         r = admission_adopt(supervisor->admission, added);
         session_set_state(added, SESSION_ADOPTING);
         if (!server)
-                lifecycle_stop(added, REASON_stopping, 0);
+                lifecycle_stop(added, REASON_stopping, NULL, 0);
         if (tracking_has_cgroups(supervisor->tracking) && tracked_is_empty(added->tracked))
                 event_active(added->emptied, EV_TIMEOUT, 0); /* it died with its supervisor */
         return r;

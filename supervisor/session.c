@@ -98,6 +98,17 @@ void session_set_end(struct session *s, bool is_failed, enum reason reason, cons
                 s->end_failure = strndup(failure_json, size);
 }
 
+char *session_end_detail(const struct session *s)
+{
+        _cleanup_(failure_owned_freep) struct failure_owned *failure = NULL;
+
+        if (!s->end_failure || failure_from_json(s->end_failure, strlen(s->end_failure), &failure) < 0)
+                return NULL;
+        const char *detail = failure_get(failure)->detail;
+
+        return detail ? strdup(detail) : NULL;
+}
+
 /* Cuts text, which is changed, into its last lines; ret is NULL-terminated. */
 static void lines_split(char *text, const char *ret[static STDERR_LINES_MAX + 1])
 {

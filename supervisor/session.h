@@ -106,6 +106,9 @@ usec_t session_idle_usec(const struct session *session);
 void session_set_end(struct session *session, bool is_failed, enum reason reason, const char *failure_json,
                      size_t size);
 
+/* What is known of the end beside its reason, a sentence's part; NULL: nothing. The caller's. */
+char *session_end_detail(const struct session *session);
+
 /* The failure that people who ask for this session are told, built from what is known. *ret is the caller's. */
 int session_failure_json(const struct session *session, char **ret, size_t *ret_size);
 

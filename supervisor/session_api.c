@@ -44,13 +44,13 @@ static void reply(struct call *call, unsigned status, unsigned retry_after_sec, 
         waiter_end(&call->waiter);
 }
 
-static void reply_failure(struct call *call, const struct failure *f)
+static void reply_failure(struct call *call, unsigned status, const struct failure *f)
 {
         _cleanup_free_ char *json = NULL;
         size_t size = 0;
 
         (void) failure_to_jsonrpc(f, NULL, 0, &json, &size);
-        reply(call, reason_http_status(f->reason), f->retry_after_sec, json, json ? size : 0);
+        reply(call, status, f->retry_after_sec, json, json ? size : 0);
 }
 
 static void reply_reason(struct call *call, enum reason reason, const char *detail)
@@ -61,11 +61,11 @@ static void reply_reason(struct call *call, enum reason reason, const char *deta
                 .retry_after_sec = reason_http_status(reason) == 503 ? RETRY_AFTER_SEC : 0,
         };
 
-        reply_failure(call, &f);
+        reply_failure(call, reason_http_status(reason), &f);
 }
 
-/* What became of s. */
-static void reply_ended(struct call *call, const struct session *s)
+/* What became of s; status 0: the one of its reason. */
+static void reply_ended(struct call *call, unsigned status, const struct session *s)
 {
         _cleanup_(failure_owned_freep) struct failure_owned *failure = NULL;
         _cleanup_free_ char *json = NULL;
@@ -74,7 +74,7 @@ static void reply_ended(struct call *call, const struct session *s)
         if (session_failure_json(s, &json, &size) < 0 || failure_from_json(json, size, &failure) < 0)
                 reply_reason(call, REASON_internal, NULL);
         else
-                reply_failure(call, failure_get(failure));
+                reply_failure(call, status ?: reason_http_status(failure_get(failure)->reason), failure_get(failure));
 }
 
 static void reply_described(struct call *call, unsigned status, const struct session *s)
@@ -120,7 +120,7 @@ static void call_create(struct call *call, const struct session_request *request
                                                       : r == -ESHUTDOWN ? REASON_stopping : REASON_internal, NULL);
         call->is_creator = true;
         if (session_state_is_final(s->state))
-                reply_ended(call, s);
+                reply_ended(call, 0, s);
         else
                 wait_for(call, s, STAGE_START);
 }
@@ -167,8 +167,10 @@ static void get(struct call *call, struct session *s)
 
         if (s)
                 reply_described(call, 200, s);
+        else if (ended)
+                reply_ended(call, 404, ended);
         else
-                reply_reason(call, ended ? REASON_session_ended : REASON_unknown_session, NULL);
+                reply_reason(call, REASON_unknown_session, NULL);
 }
 
 /* First in line for what follows the end: a request for the key must not start a session of other settings. */
@@ -181,7 +183,7 @@ static void reset(struct call *call, struct session *s)
         wait_for(call, s, session_state_is_ending(s->state) ? STAGE_AGAIN : STAGE_END);
         if (call->stage == STAGE_END) {
                 waiter_wait_first(&call->waiter, &s->waiters);
-                lifecycle_stop(s, REASON_replaced, 0);
+                lifecycle_stop(s, REASON_replaced, "it was reset", 0);
         }
 }
 
@@ -199,7 +201,7 @@ static void delete(struct call *call, struct session *s)
                 return;
         }
         wait_for(call, s, STAGE_END);
-        lifecycle_stop(s, REASON_session_ended, 0);
+        lifecycle_stop(s, REASON_session_ended, "it was deleted", 0);
 }
 
 static void call_look(struct call *call)
@@ -240,7 +242,7 @@ static void call_on_ended(struct waiter *w, struct session *s)
         if (call->stage == STAGE_AGAIN || is_crossed)
                 call_look(call);
         else if (call->stage == STAGE_START)
-                reply_ended(call, s);
+                reply_ended(call, 0, s);
         else if (call->asked.op == SESSION_CALL_RESET)
                 reset_again(call, s);
         else

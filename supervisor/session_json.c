@@ -4,6 +4,7 @@
 #include "supervisor/supervisor.h"
 #include "supervisor/worker_spec.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/wait.h>
@@ -37,18 +38,19 @@ static void write_time(struct json_writer *w, const char *name, usec_t realtime_
         write_text(w, name, text);
 }
 
+/* A path of unreserved characters and %XX (RFC 3986 §2) needs no escapes of JSON's. */
 static void write_url(const struct session *s, struct json_writer *w)
 {
-        _cleanup_free_ char *url = NULL;
         const struct record *r = &s->record;
-        int n = r->kind == KEY_NAMED ? asprintf(&url, "/%s/s/%s/mcp", r->server, r->key)
-                                     : asprintf(&url, "/%s/mcp", r->server);
 
-        if (n < 0) {
-                url = NULL;
-                w->failed = true;
+        json_writer_format(w, ",\"url\":\"/%s", r->server);
+        if (r->kind == KEY_NAMED) {
+                json_writer_text(w, "/s/");
+                for (const char *c = r->key; *c; c++)
+                        json_writer_format(w, isalnum((unsigned char) *c) || strchr("-._~", *c) ? "%c" : "%%%02X",
+                                           (unsigned char) *c);
         }
-        write_text(w, "url", url);
+        json_writer_text(w, "/mcp\"");
 }
 
 static void write_identity(const struct session *s, struct json_writer *w)
@@ -65,6 +67,14 @@ static void write_identity(const struct session *s, struct json_writer *w)
         write_url(s, w);
 }
 
+/* What the failure says more than its reason. */
+static void write_detail(const struct session *s, struct json_writer *w)
+{
+        _cleanup_free_ char *detail = session_end_detail(s);
+
+        write_text(w, "detail", detail);
+}
+
 static void write_state(const struct session *s, struct json_writer *w)
 {
         write_text(w, "state", session_state_to_active(s->state));
@@ -74,6 +84,7 @@ static void write_state(const struct session *s, struct json_writer *w)
         write_number(w, "created_usec", s->record.created_usec);
         if (s->end_reason != REASON__MAX)
                 write_text(w, "reason", reason_to_string(s->end_reason));
+        write_detail(s, w);
 }
 
 static void write_processes(const struct session *s, struct json_writer *w)

@@ -40,7 +40,7 @@ static void drain_removed(struct supervisor *supervisor)
                 struct session *next = session_next(supervisor->sessions, s);
 
                 if (!config_find(supervisor->config, s->record.server))
-                        lifecycle_stop(s, REASON_stopping, s->drain_usec);
+                        lifecycle_stop(s, REASON_stopping, NULL, s->drain_usec);
                 s = next;
         }
 }

@@ -76,7 +76,6 @@ static void end(struct life *life, enum gone_cause cause, enum reason reason, co
 {
         struct worker *worker = life->worker;
         bool is_start_failure = cause == GONE_START_FAILED || cause == GONE_START_TIMEOUT;
-        bool is_told = cause != GONE_IDLE && cause != GONE_DELETED;
 
         if (life->phase > LIFE_SERVING)
                 return;
@@ -85,7 +84,7 @@ static void end(struct life *life, enum gone_cause cause, enum reason reason, co
         idle_stop(worker->idle);
         door_close(worker->door, is_start_failure || cause == GONE_BACKEND_EXITED ? &life->failure : NULL);
         life->gone_at = now_usec();
-        link_gone(worker->link, cause, is_told ? &life->failure : NULL);
+        link_gone(worker->link, cause, &life->failure);
         if (drain_usec > 0 && idle_in_flight(worker->idle) > 0)
                 phase_set(life, LIFE_DRAINING, drain_usec);
         else

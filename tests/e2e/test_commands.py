@@ -69,6 +69,38 @@ def test_how_a_session_ended_is_remembered(run):
     assert [s["id"] for s in json.loads(run.ctl("ps", "--all", "--json").stdout)] == [session["id"]]
 
 
+def leave(run):
+    with Client(run.mcp("lake", "k1")): # its last word is DELETE
+        pass
+
+
+@pytest.mark.parametrize("body, end, detail", [
+    ({"idle_timeout": "50ms"}, lambda run: None, "it was idle for too long"),
+    ({"lifetime": "200ms"}, lambda run: None, "its maximum lifetime was over"),
+    ({}, lambda run: run.http("DELETE", "/lake/s/k1"), "it was deleted"),
+    ({}, lambda run: leave(run), "its client deleted it"),
+], ids=["idle", "lifetime", "api", "client"])
+def test_show_tells_ends_apart(run, body, end, detail):
+    assert run.http("PUT", "/lake/s/k1", body)[0] == 201
+    end(run)
+    wait_until(lambda: not run.sessions(), "the session is over")
+    ended = show(run, "lake/k1")
+    assert (ended["state"], ended["reason"], ended["detail"]) == ("inactive", "session_ended", detail)
+    assert detail in run.ctl("show", "lake/k1").stdout and f"({ended['reason']}: {detail})" in run.log()
+    # Whoever comes for it hears the same.
+    status, _, payload = run.http("GET", "/lake/s/k1")
+    assert status == 404 and json.loads(payload)["error"]["data"]["envmux"]["detail"] == detail
+
+
+def test_the_url_of_a_session_is_one(run):
+    """Any key that a path can name comes back as a path that names it."""
+    status, _, payload = run.http("PUT", "/lake/s/a%2Fb%25%3F", {})
+    made = json.loads(payload)
+    assert (status, made["key"], made["url"]) == (201, "a/b%?", "/lake/s/a%2Fb%25%3F/mcp")
+    with Client(run.url + made["url"]) as client:
+        assert client.initialize_headers["Envmux-Session"] == "a/b%?"
+
+
 def test_stop_returns_when_nothing_is_left(run):
     for key in ("k1", "k2", "k3"):
         put(run, key)
