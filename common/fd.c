@@ -138,59 +138,69 @@ int fd_write_file_atomic_at(int dir_fd, const char *path, const void *data, size
         return r < 0 ? r : 0;
 }
 
-/* One pass over the folder behind dir: files go at once, the first subfolder found is entered by
- * the caller's loop. No recursion: the depth of a hostile tree must not become stack. */
-static int dir_empty_or_descend(int dir_fd, dev_t device, int *ret_child_fd)
+int fd_each_entry_at(int dir_fd, const char *path, int (*each)(const struct dirent *entry, void *userdata),
+                     void *userdata)
 {
-        int r = 0, scan_fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        _cleanup_fd_ int fd = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        int r = 0;
 
-        if (scan_fd < 0)
+        if (fd < 0)
                 return -errno;
-        DIR *dir = fdopendir(scan_fd);
+        DIR *dir = fdopendir(fd);
 
-        if (!dir) {
-                r = -errno;
-                fd_close(scan_fd);
-                return r;
-        }
-        *ret_child_fd = -1;
-        for (struct dirent *de; (de = readdir(dir));) {
-                if (streq(de->d_name, ".") || streq(de->d_name, ".."))
-                        continue;
-                if (unlinkat(dir_fd, de->d_name, 0) == 0 || errno == ENOENT)
-                        continue;
-                if (errno != EISDIR && errno != EPERM) {
-                        r = -errno;
-                        break;
-                }
-                if (unlinkat(dir_fd, de->d_name, AT_REMOVEDIR) == 0)
-                        continue;
-                if (errno != ENOTEMPTY && errno != EEXIST && errno != EACCES) {
-                        r = -errno;
-                        break;
-                }
-                int child = openat(dir_fd, de->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-                if (child < 0 && errno == EACCES && fchmodat(dir_fd, de->d_name, 0700, 0) == 0)
-                        child = openat(dir_fd, de->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                struct stat st;
-
-                if (child < 0 || fstat(child, &st) < 0) {
-                        r = -errno;
-                        fd_close(child);
-                        break;
-                }
-                if (st.st_dev != device) {
-                        fd_close(child);
-                        r = -EXDEV;
-                        break;
-                }
-                (void) fchmod(child, 0700);
-                *ret_child_fd = child;
-                break;
-        }
+        if (!dir)
+                return -errno;
+        (void) TAKE_FD(fd); /* closedir closes it */
+        for (struct dirent *entry; r == 0 && (entry = readdir(dir));)
+                if (!streq(entry->d_name, ".") && !streq(entry->d_name, ".."))
+                        r = each(entry, userdata);
         closedir(dir);
         return r;
+}
+
+/* What one pass over a folder needs. */
+struct empty_pass {
+        int dir_fd;
+        dev_t device;
+        int child_fd; /* a subfolder that is not empty, -1: none found */
+};
+
+static int subfolder_open(const struct empty_pass *pass, const char *name)
+{
+        int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+        _cleanup_fd_ int fd = openat(pass->dir_fd, name, flags);
+        struct stat st;
+
+        if (fd < 0 && errno == EACCES && fchmodat(pass->dir_fd, name, 0700, 0) == 0)
+                fd = openat(pass->dir_fd, name, flags);
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        if (st.st_dev != pass->device)
+                return -EXDEV;
+        (void) fchmod(fd, 0700);
+        return TAKE_FD(fd);
+}
+
+/* Files and empty folders go at once; the first other folder ends the pass and is entered by the
+ * caller's loop. No recursion: the depth of a hostile tree must not become stack. */
+static int on_entry_to_remove(const struct dirent *entry, void *userdata)
+{
+        struct empty_pass *pass = userdata;
+
+        if (unlinkat(pass->dir_fd, entry->d_name, 0) == 0 || errno == ENOENT)
+                return 0;
+        if (errno != EISDIR && errno != EPERM)
+                return -errno;
+        if (unlinkat(pass->dir_fd, entry->d_name, AT_REMOVEDIR) == 0)
+                return 0;
+        if (errno != ENOTEMPTY && errno != EEXIST && errno != EACCES)
+                return -errno;
+        int fd = subfolder_open(pass, entry->d_name);
+
+        if (fd < 0)
+                return fd;
+        pass->child_fd = fd;
+        return 1;
 }
 
 int fd_remove_tree_at(int dir_fd, const char *path)
@@ -207,13 +217,14 @@ int fd_remove_tree_at(int dir_fd, const char *path)
         if (at < 0)
                 return -errno;
         for (;;) {
-                int child = -1, r = dir_empty_or_descend(at, top_st.st_dev, &child);
+                struct empty_pass pass = { .dir_fd = at, .device = top_st.st_dev, .child_fd = -1 };
+                int r = fd_each_entry_at(at, ".", on_entry_to_remove, &pass);
 
                 if (r < 0)
                         return r;
-                if (child >= 0) {
+                if (pass.child_fd >= 0) {
                         fd_close(at);
-                        at = child;
+                        at = pass.child_fd;
                         continue;
                 }
                 struct stat st;

@@ -41,5 +41,11 @@ int fd_write_file_atomic_at(int dir_fd, const char *path, const void *data, size
  * system; -ENOENT counts as done. */
 int fd_remove_tree_at(int dir_fd, const char *path);
 
+/* Calls each with every entry of the folder path (relative to dir_fd) but "." and ".."; entries may be
+ * removed meanwhile. Stops at and returns each's first non-zero answer; else 0. */
+struct dirent;
+int fd_each_entry_at(int dir_fd, const char *path, int (*each)(const struct dirent *entry, void *userdata),
+                     void *userdata);
+
 /* mkdir -p: every missing folder of path gets mode; existing ones are left as they are. */
 int fd_mkdir_parents(const char *path, mode_t mode);

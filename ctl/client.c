@@ -156,6 +156,30 @@ int client_ask(const char *control, const char *method, struct json_writer *para
         return status;
 }
 
+int client_question(const struct command *self, int argc, char **argv, const char *method, const char *json_member,
+                    int (*print)(struct json_object *parameters))
+{
+        _cleanup_(varlink_client_freep) struct varlink_client *client = NULL;
+        const char *control = NULL;
+        bool json = false;
+        struct varlink_answer answer;
+        int first;
+        const struct option_spec options[] = { OPTION_JSON(&json), OPTION_CONTROL(&control) };
+        int r = options_parse(self, options, ELEMENTSOF(options), argc, argv, &first);
+
+        if (r != 0)
+                return options_exit(r);
+        if (first < argc)
+                return usage_error(self, "no argument is expected");
+        r = client_ask(control, method, NULL, &client, &answer);
+        if (r != CTL_OK)
+                return r;
+        if (!json)
+                return print(answer.parameters);
+        client_print_json(&answer, json_member);
+        return CTL_OK;
+}
+
 void client_print_json(const struct varlink_answer *answer, const char *member)
 {
         struct json_slice text = answer->text;

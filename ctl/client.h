@@ -26,5 +26,10 @@ int client_receive(struct varlink_client *client, struct varlink_answer *ret);
 int client_ask(const char *control, const char *method, struct json_writer *parameters,
                struct varlink_client **ret_client, struct varlink_answer *ret);
 
+/* The whole of a command that takes no arguments beside --json and --control and asks one question:
+ * print gets the answer's parameters and returns an exit status; json_member is what --json prints. */
+int client_question(const struct command *self, int argc, char **argv, const char *method, const char *json_member,
+                    int (*print)(struct json_object *parameters));
+
 /* Prints member of the answer's parameters (NULL: all of them) and a newline, byte by byte as they came. */
 void client_print_json(const struct varlink_answer *answer, const char *member);

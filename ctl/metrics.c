@@ -15,31 +15,16 @@ static void print_group(struct json_object *parameters, const char *name)
                 printf("%-24s %s\n", member, json_object_get_string(value));
 }
 
+static int print_metrics(struct json_object *parameters)
+{
+        print_group(parameters, "counters");
+        print_group(parameters, "gauges");
+        return CTL_OK;
+}
+
 static int run(const struct command *self, int argc, char **argv)
 {
-        _cleanup_(varlink_client_freep) struct varlink_client *client = NULL;
-        const char *control = NULL;
-        bool json = false;
-        struct varlink_answer answer;
-        int first, r;
-
-        const struct option_spec options[] = { OPTION_JSON(&json), OPTION_CONTROL(&control) };
-
-        r = options_parse(self, options, ELEMENTSOF(options), argc, argv, &first);
-        if (r != 0)
-                return options_exit(r);
-        if (first < argc)
-                return usage_error(self, "no argument is expected");
-        r = client_ask(control, "Metrics", NULL, &client, &answer);
-        if (r != CTL_OK)
-                return r;
-        if (json) {
-                client_print_json(&answer, NULL);
-        } else {
-                print_group(answer.parameters, "counters");
-                print_group(answer.parameters, "gauges");
-        }
-        return CTL_OK;
+        return client_question(self, argc, argv, "Metrics", NULL, print_metrics);
 }
 
 const struct command command_metrics = {

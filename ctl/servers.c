@@ -52,26 +52,7 @@ static int print_servers(struct json_object *parameters)
 
 static int run(const struct command *self, int argc, char **argv)
 {
-        _cleanup_(varlink_client_freep) struct varlink_client *client = NULL;
-        const char *control = NULL;
-        bool json = false;
-        struct varlink_answer answer;
-        int first, r;
-
-        const struct option_spec options[] = { OPTION_JSON(&json), OPTION_CONTROL(&control) };
-
-        r = options_parse(self, options, ELEMENTSOF(options), argc, argv, &first);
-        if (r != 0)
-                return options_exit(r);
-        if (first < argc)
-                return usage_error(self, "no argument is expected");
-        r = client_ask(control, "Servers", NULL, &client, &answer);
-        if (r != CTL_OK)
-                return r;
-        if (!json)
-                return print_servers(answer.parameters);
-        client_print_json(&answer, NULL);
-        return CTL_OK;
+        return client_question(self, argc, argv, "Servers", NULL, print_servers);
 }
 
 const struct command command_servers = {

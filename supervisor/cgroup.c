@@ -147,69 +147,57 @@ int cgroup_make(int root_fd, const char *path, bool must_be_new)
         return 0;
 }
 
-int cgroup_each_child(int root_fd, const char *path, int (*each)(const char *name, void *userdata), void *userdata)
+struct child_walk {
+        int (*each)(const char *name, void *userdata);
+        void *userdata;
+};
+
+static int on_folder_entry(const struct dirent *entry, void *userdata)
 {
-        int r = 0, fd = openat(root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        const struct child_walk *walk = userdata;
 
-        if (fd < 0)
-                return -errno;
-        DIR *dir = fdopendir(fd);
-
-        if (!dir) {
-                r = -errno;
-                fd_close(fd);
-                return r;
-        }
-        for (struct dirent *de; r >= 0 && (de = readdir(dir));)
-                if (de->d_type == DT_DIR && !streq(de->d_name, ".") && !streq(de->d_name, ".."))
-                        r = each(de->d_name, userdata);
-        closedir(dir);
-        return r;
+        return entry->d_type == DT_DIR ? walk->each(entry->d_name, walk->userdata) : 0;
 }
 
-/* First subfolder of path, joined, or -ENOENT when it has none. */
-static int first_child(int root_fd, const char *path, char *dst, size_t dst_size)
+int cgroup_each_child(int root_fd, const char *path, int (*each)(const char *name, void *userdata), void *userdata)
 {
-        int r = -ENOENT, fd = openat(root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        struct child_walk walk = { .each = each, .userdata = userdata };
 
-        if (fd < 0)
-                return -errno;
-        DIR *dir = fdopendir(fd);
+        return fd_each_entry_at(root_fd, path, on_folder_entry, &walk);
+}
 
-        if (!dir) {
-                r = -errno;
-                fd_close(fd);
-                return r;
-        }
-        for (struct dirent *de; r == -ENOENT && (de = readdir(dir));)
-                if (de->d_type == DT_DIR && !streq(de->d_name, ".") && !streq(de->d_name, ".."))
-                        r = join(dst, dst_size, path, de->d_name);
-        closedir(dir);
-        return r;
+/* A path that grows downwards. */
+struct descent {
+        char path[4096];
+};
+
+static int on_first_child(const char *name, void *userdata)
+{
+        struct descent *descent = userdata;
+        size_t used = strlen(descent->path);
+        int n = snprintf(descent->path + used, sizeof(descent->path) - used, "/%s", name);
+
+        return n < 0 || (size_t) n >= sizeof(descent->path) - used ? -ENAMETOOLONG : 1;
 }
 
 /* A backend may have made cgroups of its own below: the deepest goes first. */
 int cgroup_remove(int root_fd, const char *path)
 {
-        char at[4096];
-
         if (cgroup_is_populated(root_fd, path) == 1)
                 return -EBUSY;
         for (;;) {
-                int r = STR_COPY(at, path);
+                struct descent at;
+                int r = STR_COPY(at.path, path) < 0 ? -ENAMETOOLONG : 1;
 
-                for (unsigned depth = 0; r >= 0 && depth < CGROUP_DEPTH_MAX; depth++) {
-                        char child[4096];
-
-                        r = first_child(root_fd, at, child, sizeof(child));
-                        if (r >= 0)
-                                r = STR_COPY(at, child);
-                }
-                if (r == -ENOENT && unlinkat(root_fd, at, AT_REMOVEDIR) < 0)
+                for (unsigned depth = 0; r == 1 && depth < CGROUP_DEPTH_MAX; depth++)
+                        r = cgroup_each_child(root_fd, at.path, on_first_child, &at);
+                if (r == 1)
+                        return -ELOOP;
+                if (r < 0)
+                        return r == -ENOENT ? 0 : r;
+                if (unlinkat(root_fd, at.path, AT_REMOVEDIR) < 0)
                         return errno == ENOENT ? 0 : -errno;
-                if (r != -ENOENT)
-                        return r < 0 ? r : -ELOOP;
-                if (streq(at, path))
+                if (streq(at.path, path))
                         return 0;
         }
 }

@@ -17,7 +17,7 @@ int cgroup_name_unescape(const char *escaped, char *dst, size_t dst_size);
 /* Makes it and its parents. -EEXIST: it was there and must_be_new. */
 int cgroup_make(int root_fd, const char *path, bool must_be_new);
 
-/* Calls each with the name of every direct sub-cgroup; stops at and forwards a negative return. */
+/* Calls each with the name of every direct sub-cgroup; stops at and returns its first non-zero answer. */
 int cgroup_each_child(int root_fd, const char *path, int (*each)(const char *name, void *userdata), void *userdata);
 
 /* 1 when a process lives in it or below, 0 when not, negative errno. */

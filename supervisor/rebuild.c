@@ -132,20 +132,13 @@ static int on_cgroup(const char *server, const char *principal, const char *id, 
         return r == -ENOENT ? 0 : r;
 }
 
-static void clean_sockets(struct supervisor *supervisor)
+static int on_socket(const struct dirent *entry, void *userdata)
 {
-        int fd = openat(supervisor->sockets_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+        struct supervisor *supervisor = userdata;
 
-        if (!dir) {
-                fd_close(fd);
-                return;
-        }
-        for (struct dirent *de; (de = readdir(dir));)
-                if (de->d_name[0] != '.' && !streq(de->d_name, "supervisor") &&
-                    !session_find_id(supervisor->sessions, de->d_name))
-                        (void) unlinkat(supervisor->sockets_fd, de->d_name, 0);
-        closedir(dir);
+        if (!streq(entry->d_name, "supervisor") && !session_find_id(supervisor->sessions, entry->d_name))
+                (void) unlinkat(supervisor->sockets_fd, entry->d_name, 0);
+        return 0;
 }
 
 static bool has_session(const char *id, void *userdata)
@@ -169,7 +162,7 @@ int rebuild_new(struct supervisor *supervisor, struct rebuild **ret)
                 r = tracking_list(supervisor->tracking, on_cgroup, rebuild);
         if (r < 0)
                 return r;
-        clean_sockets(supervisor);
+        (void) fd_each_entry_at(supervisor->sockets_fd, ".", on_socket, supervisor);
         r = workspaces_discard_unknown(supervisor->workspaces, has_session, supervisor);
         if (r < 0)
                 (void) log_warning_errno(r, "cannot remove old workspaces");

@@ -176,22 +176,23 @@ int record_remove(int dir_fd, const char *id)
         return unlinkat(dir_fd, id, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
+struct list_walk {
+        int (*found)(const char *id, void *userdata);
+        void *userdata;
+};
+
+/* Names with a dot are halves of an atomic write that a crash left behind. */
+static int on_file(const struct dirent *entry, void *userdata)
+{
+        const struct list_walk *walk = userdata;
+        int r = strchr(entry->d_name, '.') ? 0 : walk->found(entry->d_name, walk->userdata);
+
+        return MIN_OF(r, 0);
+}
+
 int record_list(int dir_fd, int (*found)(const char *id, void *userdata), void *userdata)
 {
-        int fd = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+        struct list_walk walk = { .found = found, .userdata = userdata };
 
-        if (fd < 0)
-                return -errno;
-        DIR *dir = fdopendir(fd);
-
-        if (!dir) {
-                r = -errno;
-                fd_close(fd);
-                return r;
-        }
-        for (struct dirent *de; r >= 0 && (de = readdir(dir));)
-                if (de->d_name[0] != '.' && !strchr(de->d_name, '.'))
-                        r = found(de->d_name, userdata);
-        closedir(dir);
-        return r < 0 ? r : 0;
+        return fd_each_entry_at(dir_fd, ".", on_file, &walk);
 }

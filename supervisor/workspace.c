@@ -76,30 +76,16 @@ struct workspaces *workspaces_free(struct workspaces *w)
         return NULL;
 }
 
-/* Deletes every entry of the trash. The names are listed first: the folder changes underneath. */
+static int on_trash(const struct dirent *entry, void *userdata)
+{
+        (void) fd_remove_tree_at(*(const int *) userdata, entry->d_name);
+        return 0;
+}
+
+/* Deletes what can be deleted; what is left stays in the trash for the next pass. */
 static int trash_empty(int trash_fd)
 {
-        int r = 0, fd = openat(trash_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-        if (fd < 0)
-                return -errno;
-        DIR *dir = fdopendir(fd);
-
-        if (!dir) {
-                r = -errno;
-                fd_close(fd);
-                return r;
-        }
-        for (struct dirent *de; (de = readdir(dir));) {
-                if (streq(de->d_name, ".") || streq(de->d_name, ".."))
-                        continue;
-                int q = fd_remove_tree_at(trash_fd, de->d_name);
-
-                if (q < 0)
-                        r = q;
-        }
-        closedir(dir);
-        return r;
+        return fd_each_entry_at(trash_fd, ".", on_trash, &trash_fd);
 }
 
 static void remover_start(struct workspaces *w)
@@ -209,28 +195,28 @@ int workspace_discard(struct workspaces *w, const char *id)
         return 0;
 }
 
+struct unknown_walk {
+        struct workspaces *workspaces;
+        bool (*is_known)(const char *id, void *userdata);
+        void *userdata;
+        int error; /* the last one; the walk goes on */
+};
+
+static int on_workspace(const struct dirent *entry, void *userdata)
+{
+        struct unknown_walk *walk = userdata;
+        int r = walk->is_known(entry->d_name, walk->userdata) ? 0 : workspace_discard(walk->workspaces, entry->d_name);
+
+        if (r < 0)
+                walk->error = r;
+        return 0;
+}
+
 int workspaces_discard_unknown(struct workspaces *w, bool (*is_known)(const char *id, void *userdata), void *userdata)
 {
-        int fd = openat(w->root_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = 0;
+        struct unknown_walk walk = { .workspaces = w, .is_known = is_known, .userdata = userdata };
+        int r = fd_each_entry_at(w->root_fd, ".", on_workspace, &walk);
 
-        if (fd < 0)
-                return -errno;
-        DIR *dir = fdopendir(fd);
-
-        if (!dir) {
-                r = -errno;
-                fd_close(fd);
-                return r;
-        }
-        for (struct dirent *de; (de = readdir(dir));) {
-                if (streq(de->d_name, ".") || streq(de->d_name, "..") || is_known(de->d_name, userdata))
-                        continue;
-                int q = workspace_discard(w, de->d_name);
-
-                if (q < 0)
-                        r = q;
-        }
-        closedir(dir);
         remover_start(w); /* what an earlier supervisor left in the trash */
-        return r;
+        return r < 0 ? r : walk.error;
 }
