@@ -106,6 +106,7 @@ static void on_change(struct session *session, enum session_state old, void *use
         struct control *control = userdata;
 
         control_monitor_tell(control, session, old);
+        control_list_tell(control);
         control_show_tell(control, session);
         /* The session's files go after this move: whoever waits for its end is told from the loop. */
         if (session_state_is_final(session->state) && !LIST_EMPTY(&control->stops))

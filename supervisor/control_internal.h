@@ -12,6 +12,7 @@
 #define CONTROL_INTERFACE "io.envmux.Control"
 #define CONTROL_ID_SIZE (IPC_SERVER_SIZE + IPC_KEY_SIZE) /* of an ID parameter: SERVER/KEY is the longest */
 
+struct control_list;
 struct control_monitor;
 struct control_show;
 struct control_stop;
@@ -20,6 +21,7 @@ struct control {
         struct supervisor *supervisor;
         struct varlink_server *server;
         struct session_observer observer;
+        LIST_HEAD(, control_list) lists;
         LIST_HEAD(, control_monitor) monitors;
         LIST_HEAD(, control_show) shows;
         LIST_HEAD(, control_stop) stops;
@@ -45,6 +47,7 @@ void control_error(struct varlink_call *call, const char *error, const char *mem
 
 /* What the observer and the settle event lead to. */
 void control_monitor_tell(struct control *control, struct session *session, enum session_state old);
+void control_list_tell(struct control *control);
 void control_show_tell(struct control *control, const struct session *session);
 void control_stop_settle(struct control *control);
 

@@ -1,4 +1,4 @@
-/* The questions: List, Metrics; and Reload. */
+/* What a caller may see of a session; Metrics; and Reload. */
 #include "common/time_text.h"
 #include "supervisor/control_internal.h"
 #include "supervisor/routers.h"
@@ -50,33 +50,6 @@ void control_write_session(const struct varlink_call *call, const struct session
                 session_json_write(session, writer);
         else
                 write_public(session, writer);
-}
-
-void control_on_list(struct varlink_call *call, void *userdata)
-{
-        const struct session_table *table = ((struct control *) userdata)->supervisor->sessions;
-        const char *server = varlink_call_string(call, "server"), *comma = "";
-        struct json_writer answer = { .data = NULL };
-        struct session *s = session_next(table, NULL);
-        bool in_ended = false;
-
-        json_writer_text(&answer, "{\"sessions\":[");
-        for (;;) {
-                if (!s && !in_ended && varlink_call_bool(call, "ended", false)) {
-                        in_ended = true;
-                        s = session_next_ended(table, NULL);
-                }
-                if (!s)
-                        break;
-                if (!server || streq(server, s->record.server)) {
-                        json_writer_text(&answer, comma);
-                        control_write_session(call, s, &answer);
-                        comma = ",";
-                }
-                s = in_ended ? session_next_ended(table, s) : session_next(table, s);
-        }
-        json_writer_text(&answer, "]}");
-        varlink_reply(call, &answer);
 }
 
 /* ---- metrics ----------------------------------------------------------------------------------- */

@@ -24,6 +24,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/config_value.c supervisor/config_value.h \
 	supervisor/control.c supervisor/control.h supervisor/control_internal.h \
 	supervisor/control_find.c \
+	supervisor/control_list.c \
 	supervisor/control_logs.c \
 	supervisor/control_methods.c \
 	supervisor/control_monitor.c \

@@ -78,6 +78,7 @@ struct session {
 
         struct ipc_status status;        /* newest counters */
         usec_t status_usec;              /* when they came */
+        usec_t status_asked_usec;        /* when the worker was last asked for them */
 
         TAILQ_HEAD(, session_alias) aliases;
         unsigned n_aliases;

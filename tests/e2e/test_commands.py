@@ -5,6 +5,7 @@ import json
 import os
 import queue
 import re
+import signal
 import subprocess
 import threading
 
@@ -39,6 +40,24 @@ def test_show_has_the_newest_counters(run):
             after = show(run, "lake/k1")
             assert after["requests"] == before + 1
             assert after["in_flight"] == 0 and after["bytes_out"] > after["bytes_in"] > 0
+
+
+def test_ps_has_the_newest_counters(run):
+    """Of all sessions, with one whose worker does not answer among them."""
+    put(run, "k0", server="noisy")
+    with Client(run.mcp("lake", key="k1")) as client:
+        for n in range(1, 4):
+            before = {s["key"]: s["requests"] for s in run.sessions()}
+            client.request("tools/list")
+            after = {s["key"]: s["requests"] for s in run.sessions()}
+            assert after == {"k0": before["k0"], "k1": before["k1"] + 1}
+        stuck = Process.read(show(run, "noisy/k0")["worker_pid"])
+        stuck.kill(signal.SIGSTOP)
+        try:
+            client.request("tools/list")
+            assert {s["key"]: s["requests"] for s in run.sessions()} == {**after, "k1": after["k1"] + 1}
+        finally:
+            stuck.kill(signal.SIGCONT)
 
 
 def test_logs_follow_until_the_end(run):
