@@ -27,6 +27,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import threading
@@ -266,6 +267,7 @@ class Envmux:
             raise AssertionError("envmux run did not end:\n" + self.log()) from None
         self._reader.join(PATIENCE)
         assert self.process.returncode == 0, f"exit status {self.process.returncode}\n{self.log()}"
+        assert not re.search("(Address|Leak)Sanitizer|runtime error:", self.log()), self.log()
         self.assert_nothing_left()
 
     def assert_nothing_left(self):
