@@ -165,20 +165,27 @@ struct empty_pass {
         int child_fd; /* a subfolder that is not empty, -1: none found */
 };
 
-static int subfolder_open(const struct empty_pass *pass, const char *name)
+/* A folder whose owner, who is us, may have taken every right from it. */
+static int open_locked_folder(int dir_fd, const char *name)
 {
         int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-        _cleanup_fd_ int fd = openat(pass->dir_fd, name, flags);
+        int fd = openat(dir_fd, name, flags);
+
+        if (fd < 0 && errno == EACCES && fchmodat(dir_fd, name, 0700, 0) == 0)
+                fd = openat(dir_fd, name, flags);
+        if (fd >= 0)
+                (void) fchmod(fd, 0700);
+        return fd;
+}
+
+static int subfolder_open(const struct empty_pass *pass, const char *name)
+{
+        _cleanup_fd_ int fd = open_locked_folder(pass->dir_fd, name);
         struct stat st;
 
-        if (fd < 0 && errno == EACCES && fchmodat(pass->dir_fd, name, 0700, 0) == 0)
-                fd = openat(pass->dir_fd, name, flags);
         if (fd < 0 || fstat(fd, &st) < 0)
                 return -errno;
-        if (st.st_dev != pass->device)
-                return -EXDEV;
-        (void) fchmod(fd, 0700);
-        return TAKE_FD(fd);
+        return st.st_dev == pass->device ? TAKE_FD(fd) : -EXDEV;
 }
 
 /* Files and empty folders go at once; the first other folder ends the pass and is entered by the
@@ -207,7 +214,7 @@ int fd_remove_tree_at(int dir_fd, const char *path)
 {
         if (unlinkat(dir_fd, path, 0) == 0 || errno == ENOENT)
                 return 0;
-        _cleanup_fd_ int top = openat(dir_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        _cleanup_fd_ int top = open_locked_folder(dir_fd, path);
         struct stat top_st;
 
         if (top < 0 || fstat(top, &top_st) < 0)

@@ -189,7 +189,12 @@ int workspace_discard(struct workspaces *w, const char *id)
 
         (void) !getrandom(random, sizeof(random), 0);
         (void) snprintf(name, sizeof(name), "%s-%08x%08x", id, random[0], random[1]);
-        if (renameat(w->root_fd, id, w->trash_fd, name) < 0)
+        int r = renameat(w->root_fd, id, w->trash_fd, name);
+
+        /* A folder without write permission cannot get another parent, and the backend may have taken it. */
+        if (r < 0 && errno == EACCES && fchmodat(w->root_fd, id, 0700, 0) == 0)
+                r = renameat(w->root_fd, id, w->trash_fd, name);
+        if (r < 0)
                 return errno == ENOENT ? 0 : -errno;
         remover_start(w);
         return 0;
