@@ -25,6 +25,7 @@ libcommon_a_SOURCES = \
 	common/ipc.c common/ipc.h common/ipc_messages.def \
 	common/log.c common/log.h \
 	common/macro.h \
+	common/process_tree.c common/process_tree.h \
 	common/template.c common/template.h \
 	common/time_text.c common/time_text.h \
 	common/time_util.h \

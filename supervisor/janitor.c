@@ -9,7 +9,8 @@
 #include <stdio.h>
 
 #define LOOK_USEC (5 * USEC_PER_MSEC)
-#define ROUND_USEC (10 * USEC_PER_SEC) /* longer than what an earlier supervisor started may take to register */
+#define AGAIN_USEC (10 * USEC_PER_MSEC) /* what was killed takes a moment to leave its children to us */
+#define ROUND_USEC (10 * USEC_PER_SEC)
 
 struct janitor {
         struct supervisor *supervisor;
@@ -44,21 +45,11 @@ static bool is_known(pid_t pid, void *userdata)
         return false;
 }
 
-static bool is_adopting(const struct supervisor *supervisor)
-{
-        for (struct session *s = session_next(supervisor->sessions, NULL); s; s = session_next(supervisor->sessions, s))
-                if (s->state == SESSION_ADOPTING)
-                        return true;
-        return false;
-}
-
 unsigned janitor_kill_strays(struct janitor *janitor)
 {
         struct supervisor *supervisor = janitor->supervisor;
-        /* Below the watch are workers of an earlier supervisor that have yet to say HELLO. */
-        pid_t watch_pid = is_adopting(supervisor) ? 0 : janitor->watch_pid;
         usec_t now = now_usec();
-        unsigned n = tracking_kill_strays(watch_pid, is_known, supervisor);
+        unsigned n = tracking_kill_strays(janitor->watch_pid, is_known, supervisor);
 
         janitor->look_usec = now;
         if (n == 0)
@@ -74,26 +65,35 @@ bool janitor_is_clean(struct janitor *janitor, usec_t since)
         return janitor->clean_usec >= since;
 }
 
+static void timer_set(struct janitor *janitor, usec_t usec)
+{
+        struct timeval timeout = usec_to_timeval(usec);
+
+        event_add(janitor->timer, &timeout);
+}
+
 static void on_timer(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
 {
-        unsigned n = janitor_kill_strays(userdata);
+        struct janitor *janitor = userdata;
+        unsigned n = janitor_kill_strays(janitor);
 
         if (n > 0)
                 log_notice("killed %u processes that belong to no session", n);
+        timer_set(janitor, n > 0 ? AGAIN_USEC : ROUND_USEC);
 }
 
 int janitor_new(struct supervisor *supervisor, struct janitor **ret)
 {
         _cleanup_(janitor_freep) struct janitor *janitor = calloc(1, sizeof(*janitor));
-        struct timeval round = usec_to_timeval(ROUND_USEC);
 
         if (!janitor)
                 return -ENOMEM;
         janitor->supervisor = supervisor;
         janitor->watch_pid = find_watch();
-        janitor->timer = event_new(supervisor->base, -1, EV_PERSIST, on_timer, janitor);
-        if (!janitor->timer || event_add(janitor->timer, &round) < 0)
+        janitor->timer = event_new(supervisor->base, -1, 0, on_timer, janitor);
+        if (!janitor->timer)
                 return -ENOMEM;
+        timer_set(janitor, ROUND_USEC);
         *ret = TAKE_PTR(janitor);
         return 0;
 }
@@ -106,4 +106,14 @@ struct janitor *janitor_free(struct janitor *janitor)
                 event_free(janitor->timer);
         free(janitor);
         return NULL;
+}
+
+void janitor_wake(struct janitor *janitor)
+{
+        timer_set(janitor, 0);
+}
+
+bool janitor_inherits(const struct janitor *janitor, pid_t parent)
+{
+        return parent == getpid() || (parent > 0 && parent == janitor->watch_pid && getppid() == parent);
 }

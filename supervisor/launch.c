@@ -123,6 +123,7 @@ static int spawn_worker(struct session *s, int listen_fd, int spec_fd)
         if (r < 0)
                 return r;
         s->worker_pid = pid;
+        s->worker_parent = getpid();
         children_add(supervisor->children, &s->worker_child, pid, on_worker_exit);
         tracked_set_worker(s->tracked, pid, pidfd);
         return 0;

@@ -1,6 +1,7 @@
 #include "supervisor/lifecycle.h"
 
 #include "common/log.h"
+#include "common/process_tree.h"
 #include "supervisor/admission.h"
 #include "supervisor/janitor.h"
 #include "supervisor/launch.h"
@@ -8,6 +9,8 @@
 #include "supervisor/supervisor.h"
 #include "supervisor/waiter.h"
 #include "supervisor/workers.h"
+
+#include <stdio.h>
 
 #define LOOK_AGAIN_USEC (10 * USEC_PER_MSEC)
 
@@ -245,8 +248,23 @@ static void act_bury(struct session *s)
         waiters_ended(s);
 }
 
-/* True when nothing is left. A cgroup can be unpopulated and busy for a moment; without cgroups, the
- * orphans of the worker come to us and are killed here. */
+/* Without cgroups the orphans of a worker come to us or the watch, and are killed here. Where the worker was
+ * nobody's child, because an earlier run was killed whole, they went to init: there only their environment
+ * tells them. */
+static bool orphans_are_gone(struct session *s)
+{
+        struct janitor *janitor = s->supervisor->janitor;
+        char mark[sizeof("ENVMUX_SESSION=") + IPC_ID_SIZE];
+
+        if (!janitor_is_clean(janitor, s->empty_usec))
+                return false;
+        if (janitor_inherits(janitor, s->worker_parent))
+                return true;
+        (void) snprintf(mark, sizeof(mark), "ENVMUX_SESSION=%s", s->record.id);
+        return process_kill_marked(mark) == 0;
+}
+
+/* True when nothing is left. A cgroup can be unpopulated and busy for a moment. */
 static bool is_gone(struct session *s)
 {
         if (!s->tracked)
@@ -255,7 +273,7 @@ static bool is_gone(struct session *s)
                 return false;
         if (s->empty_usec == 0)
                 s->empty_usec = now_usec();
-        if (!tracking_has_cgroups(s->supervisor->tracking) && !janitor_is_clean(s->supervisor->janitor, s->empty_usec))
+        if (!tracking_has_cgroups(s->supervisor->tracking) && !orphans_are_gone(s))
                 return false;
         return tracked_remove(s->tracked) >= 0;
 }

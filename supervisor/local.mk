@@ -40,7 +40,6 @@ libsupervisor_a_SOURCES = \
 	supervisor/orderly_stop.c supervisor/orderly_stop.h \
 	supervisor/peers.c supervisor/peers.h \
 	supervisor/prepare.c supervisor/prepare.h \
-	supervisor/process_tree.c supervisor/process_tree.h \
 	supervisor/rebuild.c supervisor/rebuild.h \
 	supervisor/record.c supervisor/record.h \
 	supervisor/resolve.c supervisor/resolve.h \

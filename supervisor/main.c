@@ -11,13 +11,14 @@
 #define EXIT_USAGE 2 /* a wrong command line or configuration */
 
 enum {
-        OPT_CONFIG = 256, OPT_RUNTIME, OPT_STATE, OPT_CONTROL, OPT_CGROUP_ROOT, OPT_CHECK, OPT_JSON, OPT_SCHEMA,
-        OPT_VERSION, OPT_HELP,
+        OPT_CONFIG = 256, OPT_RUNTIME, OPT_STATE, OPT_CONTROL, OPT_TRACKING, OPT_CGROUP_ROOT, OPT_CHECK, OPT_JSON,
+        OPT_SCHEMA, OPT_VERSION, OPT_HELP,
 };
 
 /* What the command line said. */
 struct arguments {
         const char *config, *runtime, *state, *control, *cgroup_root;
+        enum tracking_mode tracking;
         bool check, json, schema;
 };
 
@@ -26,6 +27,7 @@ static const struct option long_options[] = {
         { "runtime", required_argument, NULL, OPT_RUNTIME },
         { "state", required_argument, NULL, OPT_STATE },
         { "control", required_argument, NULL, OPT_CONTROL },
+        { "tracking", required_argument, NULL, OPT_TRACKING },
         { "cgroup-root", required_argument, NULL, OPT_CGROUP_ROOT },
         { "check", no_argument, NULL, OPT_CHECK },
         { "json", no_argument, NULL, OPT_JSON },
@@ -38,7 +40,7 @@ static const struct option long_options[] = {
 static void print_help(void)
 {
         puts("Usage: envmux-supervisor --config FILE [--runtime DIR] [--state DIR] [--control PATH]\n"
-             "                         [--cgroup-root DIR]\n"
+             "                         [--tracking auto|cgroup|process-tree] [--cgroup-root DIR]\n"
              "       envmux-supervisor --check [--json] FILE\n"
              "       envmux-supervisor --schema\n"
              "\n"
@@ -49,11 +51,21 @@ static void print_help(void)
              "  --runtime DIR       sockets and records (default $RUNTIME_DIRECTORY, else /run/envmux)\n"
              "  --state DIR         workspaces (default $STATE_DIRECTORY, else /var/lib/envmux)\n"
              "  --control PATH      control socket (default: control in the runtime folder)\n"
-             "  --cgroup-root DIR   cgroup v2 folder for sessions; \"\" to track by process tree\n"
+             "  --tracking HOW      what says which processes are a session's: auto (cgroup where one can be\n"
+             "                      had), cgroup, process-tree\n"
+             "  --cgroup-root DIR   cgroup v2 folder for sessions (default: one below our own)\n"
              "  --check             say everything that is wrong with the configuration, exit with 2 if anything is\n"
              "  --json              with --check: as JSON\n"
              "  --schema            print the JSON Schema of the configuration\n"
              "  --version, --help");
+}
+
+static bool tracking_is_good(struct arguments *arguments, const char *text)
+{
+        if (tracking_mode_parse(text, &arguments->tracking) >= 0)
+                return true;
+        fprintf(stderr, "envmux-supervisor: --tracking %s: give auto, cgroup or process-tree\n", text);
+        return false;
 }
 
 /* -1: go on; else the exit status. */
@@ -65,6 +77,10 @@ static int arguments_parse(int argc, char **argv, struct arguments *ret)
                 case OPT_RUNTIME: ret->runtime = optarg; break;
                 case OPT_STATE: ret->state = optarg; break;
                 case OPT_CONTROL: ret->control = optarg; break;
+                case OPT_TRACKING:
+                        if (!tracking_is_good(ret, optarg))
+                                return 2;
+                        break;
                 case OPT_CGROUP_ROOT: ret->cgroup_root = optarg; break;
                 case OPT_CHECK: ret->check = true; break;
                 case OPT_JSON: ret->json = true; break;
@@ -167,6 +183,7 @@ static int serve(const struct arguments *arguments)
                 .runtime = runtime,
                 .state = state,
                 .control = control,
+                .tracking = arguments->tracking,
                 .cgroup_root = arguments->cgroup_root,
                 .libexec = libexec,
         };

@@ -11,7 +11,10 @@
 #include "supervisor/supervisor.h"
 
 #define MARGIN_USEC (20 * USEC_PER_SEC)   /* beyond the sessions' own deadlines */
+#define LOOK_AGAIN_USEC (10 * USEC_PER_MSEC)
 #define LAST_USEC (20 * USEC_PER_SEC)     /* from killing everything to giving up */
+
+static void finish(struct supervisor *supervisor);
 
 static void for_each_session(struct supervisor *supervisor, void (*each)(struct session *session))
 {
@@ -92,10 +95,19 @@ void supervisor_stop(struct supervisor *supervisor)
         event_active(supervisor->after_end, EV_TIMEOUT, 0);
 }
 
-/* Every process but ours is gone. */
+static void on_look_again(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
+{
+        finish(userdata);
+}
+
+/* Sessions and routers are gone; what is left may have children that we inherit only when it is dead. */
 static void finish(struct supervisor *supervisor)
 {
-        (void) janitor_kill_strays(supervisor->janitor);
+        struct timeval again = usec_to_timeval(LOOK_AGAIN_USEC);
+
+        if (janitor_kill_strays(supervisor->janitor) > 0 &&
+            event_base_once(supervisor->base, -1, EV_TIMEOUT, on_look_again, supervisor, &again) == 0)
+                return;
         supervisor->control = control_free(supervisor->control);
         int r = workspaces_flush(supervisor->workspaces);
 

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "supervisor/config_command.h"
 #include "supervisor/environment.h"
+#include "supervisor/janitor.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
 
@@ -162,6 +163,7 @@ static void on_child_exit(struct child *child, int code, int status)
         p->status = status;
         /* What it left running would be nobody's. */
         (void) tracked_kill(p->tracked);
+        janitor_wake(p->supervisor->janitor);
         event_active(p->done_event, EV_TIMEOUT, 0);
 }
 

@@ -2,6 +2,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/process_tree.h"
 #include "supervisor/admission.h"
 #include "supervisor/config_command.h"
 #include "supervisor/environment.h"
@@ -11,7 +12,10 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
 
+#define COMMAND_LINE_MAX 4096
 #define RUNG_USEC (2 * USEC_PER_SEC) /* for sessions whose server is not configured any more */
 
 /* A cgroup that no record explains. */
@@ -67,8 +71,6 @@ static int restore(struct supervisor *supervisor, struct record *record_consume)
         session_set_state(added, SESSION_ADOPTING);
         if (!server)
                 lifecycle_stop(added, REASON_stopping, NULL, 0);
-        if (tracking_has_cgroups(supervisor->tracking) && tracked_is_empty(added->tracked))
-                event_active(added->emptied, EV_TIMEOUT, 0); /* it died with its supervisor */
         return r;
 }
 
@@ -85,6 +87,62 @@ static int on_record(const char *id, void *userdata)
         (void) log_warning_errno(r, "session %s: its record is of no use", id);
         (void) record_remove(supervisor->records_fd, id);
         return 0;
+}
+
+/* ---- their workers ---------------------------------------------------------------------------- */
+
+void rebuild_name_worker(struct session *s, pid_t pid)
+{
+        pid_t parent = process_parent(pid);
+
+        s->worker_pid = pid;
+        s->worker_parent = parent > 0 ? parent : 0;
+        tracked_set_worker(s->tracked, pid, -1);
+        free(s->tracking);
+        s->tracking = strdup(tracked_describe(s->tracked));
+}
+
+/* The session that the process names on its command line: envmux-worker SERVER/ID. */
+static struct session *find_session_of(const struct supervisor *supervisor, pid_t pid)
+{
+        _cleanup_free_ char *words = NULL;
+        char path[32];
+        size_t size;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/cmdline", (int) pid);
+        if (fd_read_file_at(AT_FDCWD, path, COMMAND_LINE_MAX, &words, &size) < 0 || !streq(words, "envmux-worker") ||
+            size <= sizeof("envmux-worker"))
+                return NULL;
+        const char *name = words + sizeof("envmux-worker"), *id = strrchr(name, '/');
+
+        return id ? session_find_id(supervisor->sessions, id + 1) : NULL;
+}
+
+static int on_process(pid_t pid, void *userdata)
+{
+        struct supervisor *supervisor = userdata;
+        struct session *s = find_session_of(supervisor, pid);
+        struct stat st;
+        char path[32];
+
+        (void) snprintf(path, sizeof(path), "/proc/%d", (int) pid);
+        if (s && s->worker_pid == 0 && stat(path, &st) == 0 && st.st_uid == geteuid())
+                rebuild_name_worker(s, pid);
+        return 0;
+}
+
+/* Workers are found before they say HELLO: so that nobody takes them for strays, that one which never says it is
+ * killed, and that the session of a dead one is known to be over. */
+static int find_workers(struct supervisor *supervisor)
+{
+        if (session_count(supervisor->sessions) == 0)
+                return 0;
+        int r = process_for_each(on_process, supervisor);
+
+        for (struct session *s = session_next(supervisor->sessions, NULL); s; s = session_next(supervisor->sessions, s))
+                if (s->worker_pid == 0)
+                        event_active(s->emptied, EV_TIMEOUT, 0); /* it died with its supervisor */
+        return r;
 }
 
 /* ---- what has no record ----------------------------------------------------------------------- */
@@ -158,6 +216,8 @@ int rebuild_new(struct supervisor *supervisor, struct rebuild **ret)
         LIST_INIT(&rebuild->strays);
         int r = record_list(supervisor->records_fd, on_record, supervisor);
 
+        if (r >= 0)
+                r = find_workers(supervisor);
         if (r >= 0)
                 r = tracking_list(supervisor->tracking, on_cgroup, rebuild);
         if (r < 0)

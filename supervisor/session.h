@@ -70,6 +70,7 @@ struct session {
         char *tracking;                  /* tracked_describe's words, kept for people */
         struct workspace_paths paths;
         pid_t worker_pid;                /* 0: none */
+        pid_t worker_parent;             /* who inherits its orphans; 0: unknown */
         struct child worker_child;       /* its exit; adopted workers are nobody's child */
         struct peer *worker;             /* its connection, NULL while there is none */
         pid_t backend_pid;               /* 0: none yet or none any more */

@@ -189,8 +189,8 @@ static int sessions_make(struct supervisor *supervisor)
         int r = children_new(supervisor->base, on_other_child, supervisor, &supervisor->children);
 
         if (r >= 0)
-                r = tracking_new(supervisor->base, options->cgroup_root, options->runtime, on_tracked_empty, supervisor,
-                                 &supervisor->tracking);
+                r = tracking_new(supervisor->base, options->tracking, options->cgroup_root, options->runtime, on_tracked_empty,
+                                 supervisor, &supervisor->tracking);
         if (r >= 0)
                 r = workspaces_new(supervisor->base, options->state, &supervisor->workspaces);
         if (r >= 0)
@@ -215,7 +215,8 @@ static int parts_make(struct supervisor *supervisor)
         if (r < 0)
                 return log_errno(r, "cannot start");
         if (!tracking_has_cgroups(supervisor->tracking))
-                log_notice("no writable cgroup v2 tree: sessions are tracked by process tree");
+                log_notice("sessions are tracked by process tree%s",
+                           supervisor->options.tracking == TRACKING_AUTO ? ": no writable cgroup v2 tree" : "");
         return control_open(supervisor);
 }
 

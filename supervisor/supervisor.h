@@ -33,7 +33,8 @@ enum loop_priority {
 struct supervisor_options {
         const char *config, *runtime, *state;
         const char *control;        /* NULL: RUNTIME/control */
-        const char *cgroup_root;    /* NULL: choose, "": none (supervisor/tracking.h) */
+        enum tracking_mode tracking;
+        const char *cgroup_root;    /* NULL: choose (supervisor/tracking.h) */
         const char *libexec;        /* where envmux-worker, envmux-router and bundled servers live */
 };
 

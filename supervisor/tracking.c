@@ -1,12 +1,11 @@
 #include "supervisor/tracking.h"
 
 #include "common/fd.h"
+#include "common/log.h"
+#include "common/process_tree.h"
 #include "supervisor/cgroup.h"
-#include "supervisor/process_tree.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <md5.h>
 #include <poll.h>
 #include <signal.h>
@@ -58,17 +57,27 @@ static int choose_root(const char *runtime_dir, char **ret)
         return asprintf(ret, "%s/envmux-%.12s", own, digest) < 0 ? -ENOMEM : 0;
 }
 
-/* Opens or makes the root; -EOPNOTSUPP where this kernel's or user's cgroups do not serve. */
+/* Where this kernel's or user's cgroups do not serve. */
+static int refuse_root(const char *path, bool is_new)
+{
+        if (is_new)
+                (void) rmdir(path);
+        return -EOPNOTSUPP;
+}
+
+/* Opens or makes the root; -EOPNOTSUPP where it is no use. */
 static int open_root(struct tracking *t, const char *path)
 {
-        if (mkdir(path, 0755) < 0 && errno != EEXIST)
+        bool is_new = mkdir(path, 0755) == 0;
+
+        if (!is_new && errno != EEXIST)
                 return -errno;
         _cleanup_fd_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
         if (fd < 0)
                 return -errno;
-        if (faccessat(fd, "cgroup.kill", W_OK, 0) < 0)
-                return -EOPNOTSUPP;
+        if (faccessat(fd, "cgroup.kill", W_OK, 0) < 0 || faccessat(fd, ".", W_OK, 0) < 0)
+                return refuse_root(path, is_new);
         t->inotify_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         if (t->inotify_fd < 0)
                 return -errno;
@@ -112,12 +121,49 @@ static void on_inotify(evutil_socket_t fd, _unused_ short what, void *userdata)
         }
 }
 
-int tracking_new(struct event_base *base, const char *cgroup_root, const char *runtime_dir,
+int tracking_mode_parse(const char *text, enum tracking_mode *ret)
+{
+        static const char *const names[] = {
+                [TRACKING_AUTO] = "auto",
+                [TRACKING_CGROUP] = "cgroup",
+                [TRACKING_PROCESS_TREE] = "process-tree",
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(names); i++)
+                if (streq(text, names[i])) {
+                        *ret = (enum tracking_mode) i;
+                        return 0;
+                }
+        return -EINVAL;
+}
+
+static int use_cgroups(struct tracking *t, const char *root, const char *runtime_dir)
+{
+        _cleanup_free_ char *chosen = NULL;
+        int r = root ? 0 : choose_root(runtime_dir, &chosen);
+
+        if (r >= 0)
+                r = open_root(t, root ? root : chosen);
+        if (r < 0)
+                return r;
+        t->inotify_event = event_new(t->base, t->inotify_fd, EV_READ | EV_PERSIST, on_inotify, t);
+        return t->inotify_event && event_add(t->inotify_event, NULL) >= 0 ? 0 : -ENOMEM;
+}
+
+static int use_process_trees(void)
+{
+        _cleanup_free_ pid_t *children = NULL;
+        size_t n;
+        int r = process_children(getpid(), &children, &n);
+
+        return r < 0 ? log_errno(r, "cannot track sessions by process tree: /proc shows no processes") : 0;
+}
+
+int tracking_new(struct event_base *base, enum tracking_mode mode, const char *cgroup_root, const char *runtime_dir,
                  void (*on_empty)(struct tracked *tracked, void *userdata), void *userdata, struct tracking **ret)
 {
         _cleanup_(tracking_freep) struct tracking *t = calloc(1, sizeof(*t));
-        _cleanup_free_ char *chosen = NULL;
-        int r = 0;
+        int r = -EOPNOTSUPP;
 
         if (!t)
                 return -ENOMEM;
@@ -125,16 +171,17 @@ int tracking_new(struct event_base *base, const char *cgroup_root, const char *r
         t->root_fd = t->inotify_fd = -1;
         t->on_empty = on_empty;
         t->userdata = userdata;
-        if (cgroup_root && *cgroup_root) {
-                r = open_root(t, cgroup_root);
+        if (mode != TRACKING_PROCESS_TREE)
+                r = use_cgroups(t, cgroup_root, runtime_dir);
+        if (r < 0 && (mode == TRACKING_CGROUP || (mode == TRACKING_AUTO && cgroup_root))) /* asked for: no fallback */
+                return log_errno(r, "cannot track sessions by cgroup%s%s", cgroup_root ? ": " : "",
+                                 cgroup_root ? cgroup_root : "");
+        if (r == -ENOMEM)
+                return r;
+        if (!t->root_path) {
+                r = use_process_trees();
                 if (r < 0)
-                        return r; /* asked for: no silent fallback */
-        } else if (!cgroup_root && choose_root(runtime_dir, &chosen) >= 0)
-                (void) open_root(t, chosen);
-        if (t->root_path) {
-                t->inotify_event = event_new(base, t->inotify_fd, EV_READ | EV_PERSIST, on_inotify, t);
-                if (!t->inotify_event || event_add(t->inotify_event, NULL) < 0)
-                        return -ENOMEM;
+                        return r;
         }
         *ret = TAKE_PTR(t);
         return 0;
@@ -359,6 +406,10 @@ void tracked_set_worker(struct tracked *tracked, pid_t pid, int pidfd_consume)
                 event_active(tracked->check_event, EV_TIMEOUT, 0);
                 return;
         }
+        if (tracked->pidfd_event)
+                event_free(tracked->pidfd_event);
+        tracked->pidfd_event = NULL;
+        tracked->worker_pidfd = fd_close(tracked->worker_pidfd);
         free(tracked->description);
         if (asprintf(&tracked->description, "process tree of worker %d", pid) < 0)
                 tracked->description = NULL;
@@ -377,6 +428,14 @@ pid_t tracked_worker_pid(const struct tracked *tracked)
         return tracked->worker_pid;
 }
 
+/* What descends from the worker, while the worker is there to tell; then itself. Those forked meanwhile are
+ * strays a moment later. */
+static void kill_tree(const struct tracked *tracked)
+{
+        (void) process_kill_descendants(tracked->worker_pid);
+        (void) syscall(SYS_pidfd_send_signal, tracked->worker_pidfd, SIGKILL, NULL, 0);
+}
+
 int tracked_kill(struct tracked *tracked)
 {
         int r = 0;
@@ -385,7 +444,7 @@ int tracked_kill(struct tracked *tracked)
         if (tracked->tracking->root_path)
                 r = cgroup_kill(tracked->tracking->root_fd, tracked->path);
         else if (tracked->worker_pidfd >= 0 && !tracked_is_empty(tracked))
-                process_kill_tree(tracked->worker_pid);
+                kill_tree(tracked);
         event_active(tracked->check_event, EV_TIMEOUT, 0);
         return r;
 }

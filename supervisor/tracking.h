@@ -16,11 +16,20 @@
 struct tracking;
 struct tracked;
 
-/* cgroup_root: absolute folder of the cgroup v2 tree, "" to track by process tree, NULL to choose:
- * a child of our own cgroup, named after runtime_dir so that a restarted supervisor finds it again, where
- * that can be made. on_empty runs from the loop when the last process of a session is gone (in
+enum tracking_mode {
+        TRACKING_AUTO,         /* cgroups where they can be had, else process trees */
+        TRACKING_CGROUP,       /* cgroups or nothing */
+        TRACKING_PROCESS_TREE,
+};
+
+/* "auto", "cgroup", "process-tree". -EINVAL. */
+int tracking_mode_parse(const char *text, enum tracking_mode *ret);
+
+/* cgroup_root: absolute folder of the cgroup v2 tree; NULL to choose: a child of our own cgroup, named
+ * after runtime_dir so that a restarted supervisor finds it again. Logs why what mode asks for cannot
+ * be had. on_empty runs from the loop when the last process of a session is gone (in
  * process-tree mode: when the worker and its descendants are). */
-int tracking_new(struct event_base *base, const char *cgroup_root, const char *runtime_dir,
+int tracking_new(struct event_base *base, enum tracking_mode mode, const char *cgroup_root, const char *runtime_dir,
                  void (*on_empty)(struct tracked *tracked, void *userdata), void *userdata, struct tracking **ret);
 /* Tracked sessions must have been freed. Leaves the cgroups as they are. */
 struct tracking *tracking_free(struct tracking *tracking);
@@ -50,7 +59,7 @@ int tracked_worker_cgroup_fd(const struct tracked *tracked);
 /* For the worker's fd 5: an opened cgroup.procs of the backend's leaf, -1 without cgroups. The caller's. */
 int tracked_open_backend_procs(const struct tracked *tracked);
 
-/* Names the worker process once it runs. pidfd is consumed, -1 where none could be had. */
+/* Names the worker process once it runs; again when it names itself. pidfd is consumed, -1 where none could be had. */
 void tracked_set_worker(struct tracked *tracked, pid_t pid, int pidfd_consume);
 pid_t tracked_worker_pid(const struct tracked *tracked);
 

@@ -1,6 +1,7 @@
 #include "supervisor/workers.h"
 
 #include "common/log.h"
+#include "supervisor/rebuild.h"
 #include "supervisor/routers.h"
 #include "supervisor/session_logs.h"
 #include "supervisor/supervisor.h"
@@ -63,9 +64,7 @@ int workers_hello(struct peer *peer, struct session *s, const struct ipc_hello *
         s->worker_pid = worker_pid(peer, hello);
         s->backend_pid = (pid_t) hello->backend_pid;
         if (s->state == SESSION_ADOPTING && s->tracked) {
-                tracked_set_worker(s->tracked, s->worker_pid, -1);
-                free(s->tracking);
-                s->tracking = strdup(tracked_describe(s->tracked));
+                rebuild_name_worker(s, s->worker_pid);
                 s->supervisor->counters.sessions_adopted++;
         }
         (void) IPC_SEND(peer->channel, IPC_WELCOME, 0, &welcome);

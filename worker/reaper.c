@@ -1,8 +1,8 @@
 #include "worker/reaper.h"
 
 #include "common/log.h"
+#include "common/process_tree.h"
 
-#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -31,19 +31,14 @@ static void rung_enter(struct reaper *reaper, enum rung rung);
 /* Signals every child of this process, zombies included. */
 static void children_signal(int signal)
 {
-        char path[64];
-        int pid;
+        _cleanup_free_ pid_t *children = NULL;
+        size_t n = 0;
+        int r = process_children(getpid(), &children, &n);
 
-        snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int) getpid());
-        FILE *children = fopen(path, "re");
-
-        if (!children) {
-                log_warning_errno(-errno, "cannot read %s", path);
-                return;
-        }
-        while (fscanf(children, "%d", &pid) == 1)
-                (void) kill(pid, signal);
-        fclose(children);
+        if (r < 0)
+                (void) log_warning_errno(r, "cannot list the processes of the backend");
+        for (size_t i = 0; i < n; i++)
+                (void) kill(children[i], signal);
 }
 
 /* The group's number belongs to it as long as the leader was not reaped. */

@@ -16,6 +16,10 @@ check_PROGRAMS += tests/unit/test-tracking
 tests_unit_test_tracking_SOURCES = tests/unit/test-tracking.c
 tests_unit_test_tracking_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test-process-tree
+tests_unit_test_process_tree_SOURCES = tests/unit/test-process-tree.c
+tests_unit_test_process_tree_LDADD = $(UNIT_LIBS)
+
 check_PROGRAMS += tests/unit/test-workspace
 tests_unit_test_workspace_SOURCES = tests/unit/test-workspace.c
 tests_unit_test_workspace_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)

@@ -1,6 +1,6 @@
 #include "common/fd.h"
+#include "common/process_tree.h"
 #include "supervisor/cgroup.h"
-#include "supervisor/process_tree.h"
 #include "supervisor/spawn.h"
 #include "supervisor/tracking.h"
 
@@ -29,25 +29,25 @@ static void on_empty(struct tracked *tracked, void *userdata)
         event_base_loopbreak(f->base);
 }
 
-static struct fixture *fixture_new(const char *cgroup_root)
+static struct fixture *fixture_new(enum tracking_mode mode)
 {
         struct fixture *f = calloc(1, sizeof(*f));
 
         f->base = event_base_new();
         (void) snprintf(f->runtime, sizeof(f->runtime), "/tmp/envmux-test-%d", getpid());
-        assert_int_equal(tracking_new(f->base, cgroup_root, f->runtime, on_empty, f, &f->tracking), 0);
+        assert_int_equal(tracking_new(f->base, mode, NULL, f->runtime, on_empty, f, &f->tracking), 0);
         return f;
 }
 
 static int setup_cgroups(void **state)
 {
-        *state = fixture_new(NULL);
+        *state = fixture_new(TRACKING_AUTO);
         return 0;
 }
 
 static int setup_tree(void **state)
 {
-        *state = fixture_new("");
+        *state = fixture_new(TRACKING_PROCESS_TREE);
         return 0;
 }
 
