@@ -1,26 +1,20 @@
 #include "ctl/descendants.h"
 
-#include "common/macro.h"
+#include "common/process_tree.h"
 
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <sys/wait.h>
 
 /* Children that were not reaped yet, so none of these pids can be another process by now. */
 static void kill_children(void)
 {
-        char path[64];
-        int pid;
-        FILE *file;
+        _cleanup_free_ pid_t *children = NULL;
+        size_t n = 0;
 
-        (void) snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int) getpid());
-        file = fopen(path, "re");
-        if (!file)
-                return;
-        while (fscanf(file, "%d", &pid) == 1)
-                (void) kill(pid, SIGKILL);
-        (void) fclose(file);
+        (void) process_children(getpid(), &children, &n);
+        for (size_t i = 0; i < n; i++)
+                (void) kill(children[i], SIGKILL);
 }
 
 int descendants_kill(usec_t deadline_usec)

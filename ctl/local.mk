@@ -26,6 +26,7 @@ envmux_SOURCES = \
 	ctl/run_folders.c \
 	ctl/run_greeting.c \
 	ctl/run_listen.c \
+	ctl/run_routers.c \
 	ctl/servers.c \
 	ctl/show.c \
 	ctl/sse.c ctl/sse.h \

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 
+#define TRACKING_DEFAULT "auto"
 #define LISTEN_DEFAULT "127.0.0.1:8700"
 
 struct run {
@@ -42,26 +43,41 @@ static int find_config(struct run *run, const char *file, char **command)
         return run->config ? 0 : ctl_fail("cannot read %s: %s", file, strerror(errno));
 }
 
-static int run_all(struct run *run, const char *listen_text, const char *control, const char *file, char **command)
+/* What the command line said. */
+struct arguments {
+        const char *listen, *control, *tracking, *file;
+        char **command;
+};
+
+static int run_all(struct run *run, const struct arguments *arguments)
 {
         struct watch_options options = {
-                .folders = &run->folders, .listeners = &run->listeners, .on_ready = on_ready, .userdata = run,
+                .tracking = arguments->tracking,
+                .folders = &run->folders,
+                .listeners = &run->listeners,
+                .on_ready = on_ready,
+                .userdata = run,
         };
         int r;
 
         /* Mistakes first: they leave no trace. */
-        if (file) {
-                r = watch_child_check(file);
+        if (arguments->file) {
+                r = watch_child_check(arguments->file);
                 if (r != 0)
                         return r < 0 ? CTL_FAILED : r;
         }
-        r = run_listeners_make(listen_text, &run->listeners);
-        if (r < 0)
-                return r == -EINVAL ? CTL_USAGE : CTL_FAILED;
-        r = run_folders_make(control, &run->folders);
+        r = run_folders_make(arguments->control, &run->folders);
         if (r < 0)
                 return CTL_FAILED;
-        r = find_config(run, file, command);
+        r = run_routers_end(&run->folders);
+        if (r < 0)
+                log_warning_errno(r, "Cannot look for routers of an earlier run");
+        r = run_listeners_make(arguments->listen, &run->listeners);
+        if (r < 0) {
+                run_folders_give_up(&run->folders);
+                return r == -EINVAL ? CTL_USAGE : CTL_FAILED;
+        }
+        r = find_config(run, arguments->file, arguments->command);
         if (r == 0) {
                 options.config = run->config;
                 r = watch_run(&options);
@@ -73,14 +89,17 @@ static int run_all(struct run *run, const char *listen_text, const char *control
 static int run(const struct command *self, int argc, char **argv)
 {
         struct run state = { .folders = RUN_FOLDERS_EMPTY };
-        const char *listen_text = LISTEN_DEFAULT, *control = NULL;
+        struct arguments arguments = { .listen = LISTEN_DEFAULT, .tracking = TRACKING_DEFAULT };
         char **command = NULL;
         int first, r;
 
         const struct option_spec options[] = {
                 { .letter = 'l', .name = "listen", .value_name = "ADDR:PORT",
-                  .help = "where clients connect; several with commas (" LISTEN_DEFAULT ")", .value = &listen_text },
-                OPTION_CONTROL(&control),
+                  .help = "where clients connect; several with commas (" LISTEN_DEFAULT ")", .value = &arguments.listen },
+                { .name = "tracking", .value_name = "HOW",
+                  .help = "how a session's processes are known: auto, cgroup, process-tree (" TRACKING_DEFAULT ")",
+                  .value = &arguments.tracking },
+                OPTION_CONTROL(&arguments.control),
         };
 
         /* What follows "--" is the server's, options included. */
@@ -95,14 +114,16 @@ static int run(const struct command *self, int argc, char **argv)
         if (command ? !command[0] || argc > first : argc - first != 1)
                 return usage_error(self, "name one configuration file, or a command after --");
         log_init("envmux");
-        r = run_all(&state, listen_text, control, command ? NULL : argv[first], command);
+        arguments.command = command;
+        arguments.file = command ? NULL : argv[first];
+        r = run_all(&state, &arguments);
         run_done(&state);
         return r;
 }
 
 const struct command command_run = {
         .name = "run",
-        .synopsis = "[--listen ADDR:PORT] [--control PATH] CONFIG | -- COMMAND [ARGUMENT…]",
+        .synopsis = "[--listen ADDR:PORT] [--control PATH] [--tracking HOW] CONFIG | -- COMMAND [ARGUMENT…]",
         .summary = "Serve a configuration, or one command, in the foreground",
         .details = "Prints each server's address when ready. Ctrl-C ends every process; a second Ctrl-C at\n"
                    "once. Sockets are in the folder of the control socket, workspaces in $XDG_STATE_HOME,\n"

@@ -24,6 +24,9 @@ int run_folders_make(const char *control, struct run_folders *ret);
 /* Removes both folders with all that is in them. */
 void run_folders_remove(struct run_folders *folders);
 
+/* Removes them only where nothing is in them: what an earlier run left is for the next one to adopt. */
+void run_folders_give_up(struct run_folders *folders);
+
 /* Frees and unlocks; removes nothing. */
 void run_folders_done(struct run_folders *folders);
 
@@ -41,6 +44,12 @@ void run_listeners_done(struct run_listeners *listeners);
 
 /* "http://127.0.0.1:8700" of one listener; a wildcard address is written as loopback. The caller's. */
 int run_listener_url(int fd, char **ret);
+
+/* ---- routers of an earlier run (run_routers.c) ---------------------------------------------- */
+
+/* Ends the routers of a run that was killed together with its supervisor: they still listen, perhaps on the very
+ * addresses that this run asks for. Its sessions are left alone. Call it while the lock is held. */
+int run_routers_end(const struct run_folders *folders);
 
 /* ---- configuration (run_config.c) ---------------------------------------------------------- */
 

@@ -151,6 +151,19 @@ void run_folders_remove(struct run_folders *folders)
         (void) fd_remove_tree_at(AT_FDCWD, folders->runtime);
 }
 
+void run_folders_give_up(struct run_folders *folders)
+{
+        _cleanup_free_ char *lock = NULL;
+
+        if (asprintf(&lock, "%s/lock", folders->runtime) < 0) {
+                lock = NULL;
+                return;
+        }
+        (void) rmdir(folders->state);
+        (void) unlink(lock);
+        (void) rmdir(folders->runtime);
+}
+
 void run_folders_done(struct run_folders *folders)
 {
         free(folders->control);

@@ -10,6 +10,7 @@
 
 struct watch_options {
         const char *config;                     /* file */
+        const char *tracking;                   /* the supervisor's --tracking */
         const struct run_folders *folders;
         const struct run_listeners *listeners;
         int (*on_ready)(void *userdata);        /* at the first READY=1 */

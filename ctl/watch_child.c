@@ -86,7 +86,7 @@ static _noreturn_ void child_exec(const struct watch_child *child, const char *p
         set_number("WATCHDOG_PID", (uint64_t) getpid());
         set_number("WATCHDOG_USEC", child->watchdog_usec);
         execl(path, "envmux-supervisor", "--config", child->config, "--runtime", folders->runtime, "--state",
-              folders->state, "--control", folders->control, (char *) NULL);
+              folders->state, "--control", folders->control, "--tracking", child->tracking, (char *) NULL);
         child_fail(pipe_fd);
 }
 

@@ -5,7 +5,7 @@
 #include "ctl/run.h"
 
 struct watch_child {
-        const char *config;
+        const char *config, *tracking;
         const struct run_folders *folders;
         const struct run_listeners *listeners;
         const struct fd_store *store;

@@ -22,7 +22,7 @@ _envmux() {
     local cur prev words cword command i
     local -a control=()
     local -A options=(
-        [run]="--listen --control"
+        [run]="--listen --control --tracking"
         [ps]="--all --server --json --control"
         [show]="--json --control"
         [logs]="--follow --lines --json --control"
