@@ -27,6 +27,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import pwd
 import re
 import signal
 import subprocess
@@ -130,6 +131,11 @@ def descendants_of(pid):
     return below
 
 
+def as_user(user):
+    """Arguments of subprocess.Popen that start a program as that user, of its group alone; {} for None."""
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []} if user else {}
+
+
 def cgroup_mount():
     """Where cgroup v2 is mounted, or None."""
     for line in pathlib.Path("/proc/mounts").read_text().splitlines():
@@ -145,7 +151,7 @@ def cgroup_mount():
 class Envmux:
     """`envmux run` with everything private; see the text above."""
 
-    def __init__(self, folder, config=None, *, command=None, arguments=(), env=None):
+    def __init__(self, folder, config=None, *, command=None, arguments=(), env=None, user=None):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.control = self.folder / "control"
@@ -163,7 +169,7 @@ class Envmux:
         served = ["--", *map(str, command)] if command else [str(config)]
         self.process = subprocess.Popen(
             [ENVMUX, "run", "--listen", "127.0.0.1:0", "--control", self.control, *arguments, *served],
-            env=dict(os.environ, XDG_STATE_HOME=str(self.state), **(env or {})),
+            env={**os.environ, "XDG_STATE_HOME": str(self.state), **(env or {})}, **as_user(user),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, errors="replace")
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

@@ -2,9 +2,9 @@
 restarts. Sessions here are embedded frozen lakes, and small scripts where a backend must misbehave."""
 
 import concurrent.futures
+import functools
 import json
 import os
-import shutil
 import signal
 import sys
 
@@ -353,15 +353,9 @@ def test_reload_changes_the_number_of_routers(envmux, tmp_path):
 
 
 @pytest.fixture
-def envmux_by_tree(envmux, tmp_path, monkeypatch):
-    """Runs whose supervisor tracks by process tree, as where no cgroup v2 tree can be written: a copy of the
-    command finds a stand-in beside it that passes the option on."""
-    command, stand_in = tmp_path / "envmux", tmp_path / "envmux-supervisor"
-    shutil.copy(harness.ENVMUX, command)
-    stand_in.write_text(f'#!/bin/sh\nexec {LIBEXEC}/envmux-supervisor --cgroup-root "" "$@"\n')
-    stand_in.chmod(0o755)
-    monkeypatch.setattr(harness, "ENVMUX", command)
-    return envmux
+def envmux_by_tree(envmux):
+    """Runs whose supervisor tracks by process tree, as where no cgroup v2 tree can be written."""
+    return functools.partial(envmux, arguments=["--tracking", "process-tree"])
 
 
 DETACHED = """
