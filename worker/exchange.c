@@ -2,6 +2,7 @@
 
 #include "worker/door.h"
 #include "worker/idle.h"
+#include "worker/life.h"
 
 #include <stdio.h>
 
@@ -31,8 +32,18 @@ void exchange_respond(struct exchange *exchange, unsigned status, const char *co
         exchange_end(exchange);
 }
 
+/* The session was made for a request that the backend never saw, and nobody else has come: it ends, instead
+ * of waiting for its start deadline with a place, and the first start of its definition, taken. */
+static void end_in_vain(struct worker *worker)
+{
+        if (life_is_starting(worker->life) && idle_in_flight(worker->idle) == 0)
+                life_end(worker->life, GONE_DELETED, REASON_session_ended, "the request that began it was refused");
+}
+
 void exchange_fail(struct exchange *exchange, const struct failure *failure, const char *id_token, size_t id_size)
 {
+        struct worker *worker = exchange->worker;
+        bool may_be_in_vain = exchange->is_created && !reason_is_infra(failure->reason);
         unsigned status = reason_http_status(failure->reason);
         _cleanup_free_ char *body = NULL;
         char retry_after[16];
@@ -52,6 +63,8 @@ void exchange_fail(struct exchange *exchange, const struct failure *failure, con
                 exchange_respond(exchange, status == 200 ? 503 : status, NULL, headers, NULL, 0);
         else
                 exchange_respond(exchange, status, "application/json", headers, body, size);
+        if (may_be_in_vain)
+                end_in_vain(worker);
 }
 
 void exchange_refuse(struct exchange *exchange, enum reason reason, const char *detail, const char *id_token,

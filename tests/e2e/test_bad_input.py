@@ -5,6 +5,7 @@ import socket
 
 import pytest
 
+from harness import wait_until
 from mcp_client import ACCEPT, Client
 
 LAKE = {"mcpServers": {"lake": {"command": "frozen-lake", "args": ["--seed", "${envmux:seed}"]}}}
@@ -107,6 +108,15 @@ def test_bad_requests(run, path, body, headers, status, reason):
     assert (got, error_of(payload)) == (status, reason), payload
     # It says what to do, in words.
     assert len(parts_of(payload)[0]) > 20
+
+
+@pytest.mark.parametrize("headers", [{"Accept": "text/html"}, {"Content-Type": "text/plain"}],
+                         ids=lambda h: next(iter(h)))
+def test_a_refused_initialize_keeps_nothing(run, headers):
+    """Its session would hold a place, and the definition's first start, until the start deadline."""
+    before = [session["id"] for session in run.sessions()]
+    assert post(run, "/mcp", INITIALIZE, **headers)[0] in (406, 415)
+    wait_until(lambda: [session["id"] for session in run.sessions()] == before, "the session to end")
 
 
 def test_methods_are_named(run):
