@@ -10,13 +10,17 @@
 #include "supervisor/supervisor.h"
 #include "supervisor/worker_spec.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
+#define FDS_SPARE 64
 #define WORKER_BACKLOG 1024
 
 static int fail(int error, char **ret_failure, const char *what)
@@ -160,6 +164,24 @@ static int clone_worker(struct session *s, const struct server_config *server, c
         return 0;
 }
 
+/* A worker that was started must be able to connect, and the control socket to be asked why others are not: the
+ * last descriptors are for them. The lowest number that is free is given out first, so that the highest ones are in
+ * use only when few are left. */
+static int spare_descriptors(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return -errno;
+        int fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC,
+                       limit.rlim_cur > FDS_SPARE ? (int) (MIN_OF(limit.rlim_cur, (rlim_t) INT_MAX) - FDS_SPARE) : 0);
+
+        if (fd < 0)
+                return errno == EINVAL ? -EMFILE : -errno;
+        fd_close(fd);
+        return 0;
+}
+
 int launch_worker(struct session *s, char **ret_failure)
 {
         struct supervisor *supervisor = s->supervisor;
@@ -169,8 +191,12 @@ int launch_worker(struct session *s, char **ret_failure)
         if (!server)
                 return fail(-ENOENT, ret_failure, "the server is not configured any more");
         lifecycle_set_definition(s, server);
-        int r = config_command_find(server->command, environment_path(server->env), supervisor->options.libexec,
-                                    &command);
+        int r = spare_descriptors();
+
+        if (r < 0)
+                return fail(r, ret_failure, "the supervisor is short of file descriptors");
+        r = config_command_find(server->command, environment_path(server->env), supervisor->options.libexec,
+                                &command);
 
         if (r < 0)
                 return fail(r, ret_failure, server->command);
