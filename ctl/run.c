@@ -127,6 +127,6 @@ const struct command command_run = {
         .summary = "Serve a configuration, or one command, in the foreground",
         .details = "Prints each server's address when ready. Ctrl-C ends every process; a second Ctrl-C at\n"
                    "once. Sockets are in the folder of the control socket, workspaces in $XDG_STATE_HOME,\n"
-                   "/var/lib/envmux (root) or ~/.local/state/envmux; nothing of the run stays there.",
+                   "/var/lib/envmux (root), ~/.local/state/envmux, or /tmp/envmux-UID without HOME; nothing of the run stays there.",
         .run = run,
 };

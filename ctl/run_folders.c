@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#define RUNTIME_ADVICE "give --control PATH in a folder of yours"
+#define STATE_ADVICE "name a folder of yours in XDG_STATE_HOME"
+
 static int fail(int error, const char *what, const char *path, const char *advice)
 {
         fprintf(stderr, "envmux run: cannot %s %s: %s%s%s\n", what, path, strerror(-error), advice ? "; " : "",
@@ -41,42 +44,57 @@ static int choose_runtime(const char *control, struct run_folders *folders)
         return 0;
 }
 
-/* One folder per control path, so that a run finds what a killed predecessor left and its
- * supervisor clears it away. */
-static int choose_state(struct run_folders *folders)
-{
-        const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-        _cleanup_free_ char *base = NULL, *name = strdup(folders->runtime + 1);
-        int r;
-
-        if (!name)
-                return -ENOMEM;
-        for (char *p = name; *p; p++)
-                if (*p == '/')
-                        *p = '-';
-        if (xdg && xdg[0] == '/')
-                r = asprintf(&base, "%s/envmux", xdg);
-        else if (geteuid() == 0)
-                r = asprintf(&base, "/var/lib/envmux");
-        else
-                r = asprintf(&base, "%s/.local/state/envmux", home && home[0] == '/' ? home : "/tmp");
-        if (r < 0 || asprintf(&folders->state, "%s/%s", base, name) < 0)
-                return -ENOMEM;
-        return 0;
-}
-
 /* Others must not be able to put sockets or records where we trust them. */
-static int make_private(const char *path)
+static int make_private(const char *path, const char *advice)
 {
         struct stat st;
         int r = fd_mkdir_parents(path, 0700);
 
         if (r < 0)
-                return fail(r, "make the folder", path, r == -EACCES ? "give --control PATH in a folder of yours" : NULL);
+                return fail(r, "make the folder", path, r == -EACCES || r == -EROFS ? advice : NULL);
         if (lstat(path, &st) < 0)
                 return fail(-errno, "look at", path, NULL);
         if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
                 return fail(-EPERM, "use", path, "it must be a folder that only you may write to");
+        return 0;
+}
+
+static int choose_state_base(char **ret)
+{
+        const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+        int r;
+
+        if (xdg && xdg[0] == '/')
+                r = asprintf(ret, "%s/envmux", xdg);
+        else if (geteuid() == 0)
+                r = asprintf(ret, "/var/lib/envmux");
+        else if (home && home[0] == '/')
+                r = asprintf(ret, "%s/.local/state/envmux", home);
+        else {
+                /* Anybody may make folders there: it counts only when it is ours alone. */
+                if (asprintf(ret, "/tmp/envmux-%u", (unsigned) geteuid()) < 0)
+                        return -ENOMEM;
+                return make_private(*ret, STATE_ADVICE);
+        }
+        return r < 0 ? -ENOMEM : 0;
+}
+
+/* One folder per control path, so that a run finds what a killed predecessor left and its
+ * supervisor clears it away. */
+static int choose_state(struct run_folders *folders)
+{
+        _cleanup_free_ char *base = NULL, *name = strdup(folders->runtime + 1);
+        int r = choose_state_base(&base);
+
+        if (r < 0)
+                return r;
+        if (!name)
+                return -ENOMEM;
+        for (char *p = name; *p; p++)
+                if (*p == '/')
+                        *p = '-';
+        if (asprintf(&folders->state, "%s/%s", base, name) < 0)
+                return -ENOMEM;
         return 0;
 }
 
@@ -110,7 +128,7 @@ static int take_lock(struct run_folders *folders)
                 if (fstat(fd, &ours) < 0)
                         return fail(-errno, "look at", path, NULL);
                 if (stat(path, &named) < 0 || named.st_ino != ours.st_ino) {
-                        int r = make_private(folders->runtime);
+                        int r = make_private(folders->runtime, RUNTIME_ADVICE);
 
                         if (r < 0)
                                 return r;
@@ -131,11 +149,13 @@ int run_folders_make(const char *control, struct run_folders *ret)
         if (r >= 0)
                 r = choose_state(&folders);
         if (r >= 0)
-                r = make_private(folders.runtime);
+                r = make_private(folders.runtime, RUNTIME_ADVICE);
         if (r >= 0)
                 r = take_lock(&folders);
         if (r >= 0)
-                r = make_private(folders.state);
+                r = make_private(folders.state, STATE_ADVICE);
+        if (r < 0 && folders.lock_fd >= 0)
+                run_folders_give_up(&folders);
         if (r < 0) {
                 run_folders_done(&folders);
                 return r;
