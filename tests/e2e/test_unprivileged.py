@@ -331,3 +331,150 @@ def test_100_sessions_leave_nothing(host):
     for folder in ("sockets", "records"):
         assert [path.name for path in (run.runtime / folder).iterdir() if path.name != "supervisor"] == []
     wait_until(lambda: not list(run.state.glob("envmux/*/*/*")), "every workspace to go")
+
+
+# ---- a machine that is short of something ---------------------------------------------------------
+
+
+def told(answer):
+    return answer["error"]["data"]["envmux"]
+
+
+def set_soft_limit(host, process, option, value):
+    """As its own user: root in a container may lack the right to change the limits of others."""
+    subprocess.run(["prlimit", f"--pid={process.pid}", f"--{option}={value}:"], check=True, **as_user(host.user))
+
+
+def delete_all(run, n):
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda i: delete(run, f"k{i}", server="lake"), range(n))) == {204}
+
+
+def assert_nothing_kept(run):
+    """Nothing of a session, live or failed, is left in the folders."""
+    wait_until(lambda: run.sessions() == [] and run.workers() == [], "every session to be over")
+    for folder in ("sockets", "records"):
+        assert [path.name for path in (run.runtime / folder).iterdir() if path.name != "supervisor"] == []
+    wait_until(lambda: not list(run.state.glob("envmux/*/*/*")), "every workspace to go")
+
+
+@pytest.mark.parametrize("spare", [0, 1], ids=["worker", "backend"])
+def test_a_start_without_a_process_to_spare_fails_with_words(make_host, spare):
+    host = make_host("unprivileged")
+    run = host.run()
+    supervisor, uid = run.supervisor(), (host.folder / "home").stat().st_uid
+    own = sum(len(os.listdir(f"/proc/{process.pid}/task")) for process in all_processes()
+              if os.stat(f"/proc/{process.pid}").st_uid == uid)
+    set_soft_limit(host, supervisor, "nproc", own + spare)
+    status, answer = put(run, "k", server="lake")
+    assert status == 503 and told(answer)["reason"] == "start_failed" and told(answer)["infra"] is True
+    assert "Resource temporarily unavailable" in json.dumps(answer)
+    set_soft_limit(host, supervisor, "nproc", own + 100)
+    assert put(run, "k", server="lake")[0] == 201 and delete(run, "k", server="lake") == 204
+    assert_nothing_kept(run)
+
+
+def test_starts_without_descriptors_to_spare_fail_with_words(make_host):
+    host = make_host("process-tree")
+    run = host.run()
+    set_soft_limit(host, run.supervisor(), "nofile", 140)
+    answers = []
+    for i in range(100):
+        answers.append(put(run, f"k{i}", server="lake"))
+        if answers[-1][0] != 201:
+            break
+    status, answer = answers[-1]
+    assert status == 503 and told(answer)["infra"] is True
+    assert told(answer)["reason"] == "start_failed" and "Too many open files" in json.dumps(answer)
+    # The others are served as ever, and their end makes room.
+    with Client(run.mcp("lake", "k0")) as client:
+        assert client.read("control://status")["step_count"] == 0
+    delete_all(run, len(answers))
+    assert put(run, "k", server="lake")[0] == 201 and delete(run, "k", server="lake") == 204
+    assert_nothing_kept(run)
+
+
+@pytest.fixture
+def small_disk():
+    """Mounts file systems that hold few files, and unmounts them."""
+    mounted = []
+
+    def mount(path, files):
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size=1m,nr_inodes={files},mode=777", "envmux", path],
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            pytest.skip(f"cannot mount a tmpfs: {done.stderr}")
+        mounted.append(path)
+
+    yield mount
+    for path in mounted:
+        subprocess.run(["umount", "--lazy", path], check=True)
+
+
+@pytest.mark.parametrize("disk, complaint", [("state", "cannot make its workspace"), ("runtime", "cannot")])
+def test_a_full_disk_fails_starts_with_words(make_host, small_disk, disk, complaint):
+    host = make_host("unprivileged")
+    folder = host.make("run")
+    if disk == "state":
+        host.make("run/state")
+        small_disk(folder / "state", 24)
+    else:
+        small_disk(folder, 30)
+        host.env["XDG_STATE_HOME"] = str(host.make("roomy"))
+    run = host.run(folder=folder)
+    answers = []
+    for i in range(30):
+        answers.append(put(run, f"k{i}", server="lake"))
+        if answers[-1][0] != 201:
+            break
+    status, answer = answers[-1]
+    assert len(answers) > 1 and status == 503 and told(answer)["reason"] == "start_failed"
+    assert complaint in json.dumps(answer) and "No space left on device" in json.dumps(answer)
+    delete_all(run, len(answers))
+    assert put(run, "k", server="lake")[0] == 201 and delete(run, "k", server="lake") == 204
+    assert_nothing_kept(run)
+    run.stop()
+
+
+def run_briefly(host, **env):
+    """`envmux run` with this environment alone: (exit status, what it wrote) when it fails, else after its end."""
+    process = subprocess.Popen([harness.ENVMUX, "run", "--listen", "127.0.0.1:0", "--", "cat"], env={"PATH": "/usr/bin:/bin", **env},
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **as_user(host.user))
+    text = ""
+    for line in process.stdout:
+        text += line
+        if line.startswith("Ready at "):
+            process.terminate()
+    return process.wait(harness.PATIENCE), text
+
+
+def test_folders_that_cannot_be_made_are_named_with_advice(make_host):
+    require_user()
+    host = make_host("unprivileged")
+    home, runtime = str(host.folder / "home"), str(host.make("runtime"))
+    status, text = run_briefly(host, HOME=home)
+    assert status == 1 and "/run/envmux: Permission denied; give --control PATH" in text
+    status, text = run_briefly(host, HOME="/nonexistent", XDG_RUNTIME_DIR=runtime)
+    assert status == 1 and "/nonexistent" in text and "name a folder of yours in XDG_STATE_HOME" in text
+    assert os.listdir(runtime) == []
+    status, text = run_briefly(host, HOME=home, XDG_RUNTIME_DIR=runtime)
+    assert status == 0, text
+
+
+def test_home_may_be_unset(make_host):
+    require_user()
+    host = make_host("unprivileged")
+    runtime = host.make("runtime")
+    fallback = pathlib.Path(f"/tmp/envmux-{runtime.stat().st_uid}")
+    if fallback.exists():
+        pytest.skip(f"{fallback} is in use")
+    status, text = run_briefly(host, XDG_RUNTIME_DIR=str(runtime))
+    assert status == 0, text
+    assert os.listdir(fallback) == []
+    fallback.rmdir()
+    fallback.mkdir()  # root's: somebody else was first
+    try:
+        status, text = run_briefly(host, XDG_RUNTIME_DIR=str(runtime))
+        assert status == 1 and f"{fallback}: Operation not permitted; it must be a folder that only you may write to" in text
+    finally:
+        fallback.rmdir()
