@@ -362,9 +362,8 @@ def assert_nothing_kept(run):
 def test_a_start_without_a_process_to_spare_fails_with_words(make_host, spare):
     host = make_host("unprivileged")
     run = host.run()
-    supervisor, uid = run.supervisor(), (host.folder / "home").stat().st_uid
-    own = sum(len(os.listdir(f"/proc/{process.pid}/task")) for process in all_processes()
-              if os.stat(f"/proc/{process.pid}").st_uid == uid)
+    supervisor = run.supervisor()
+    own = subprocess.run(["ps", "--no-headers", "-L", "-u", USER], capture_output=True, text=True).stdout.count("\n")
     set_soft_limit(host, supervisor, "nproc", own + spare)
     status, answer = put(run, "k", server="lake")
     assert status == 503 and told(answer)["reason"] == "start_failed" and told(answer)["infra"] is True
