@@ -63,15 +63,18 @@ int workers_hello(struct peer *peer, struct session *s, const struct ipc_hello *
         peer->session = s;
         s->worker_pid = worker_pid(peer, hello);
         s->backend_pid = (pid_t) hello->backend_pid;
-        if (s->state == SESSION_ADOPTING && s->tracked) {
+        /* An adopted session may be ending before its worker comes: what is to be killed must be known then, too. */
+        if (s->tracked && (s->state == SESSION_ADOPTING || tracked_worker_pid(s->tracked) != s->worker_pid)) {
                 rebuild_name_worker(s, s->worker_pid);
                 s->supervisor->counters.sessions_adopted++;
         }
         (void) IPC_SEND(peer->channel, IPC_WELCOME, 0, &welcome);
-        if (hello->is_ready && !hello->is_gone)
+        if (hello->is_gone)
+                session_dispatch(s, EVENT_GONE);
+        else if (hello->is_ready && !session_state_is_ending(s->state))
                 become_ready(s);
         else
-                session_dispatch(s, hello->is_gone ? EVENT_GONE : EVENT_HELLO);
+                session_dispatch(s, EVENT_HELLO); /* when it is ending: STOP, which it has not heard */
         return 0;
 }
 

@@ -400,6 +400,25 @@ def test_process_trees_survive_the_supervisor(envmux_by_tree):
     running(run, 0)
 
 
+@pytest.mark.parametrize("tracked_by", ["cgroup", "tree"])
+def test_a_session_that_is_deleted_before_its_worker_is_back_ends_in_order(request, tracked_by):
+    run = request.getfixturevalue("envmux" if tracked_by == "cgroup" else "envmux_by_tree")(servers())
+    made = put(run, "k", {})[1]
+    [worker], [backend] = run.workers(), run.backends()
+    worker.kill(signal.SIGSTOP)
+    kill_supervisor(run)
+    wait_until(lambda: [s["sub_state"] for s in run.sessions()] == ["adopting"], "the session without its worker")
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(delete, run, "k")
+        wait_until(lambda: [s["sub_state"] for s in run.sessions()] == ["draining"], "the end to begin")
+        worker.kill(signal.SIGCONT)
+        assert ending.result() == 204
+    assert not worker.exists() and not backend.exists()
+    # Its stdin was closed: it was not killed at a deadline.
+    shown = json.loads(run.ctl("show", made["id"], "--json").stdout)
+    assert (shown["state"], shown["last_exit"]["code"], shown["last_exit"]["status"]) == ("inactive", "exited", 0)
+
+
 def test_session_cgroups_are_gone_with_their_sessions(envmux):
     if not cgroup_mount() or not os.access(cgroup_mount(), os.W_OK):
         pytest.skip("no writable cgroup v2 tree")
