@@ -147,13 +147,20 @@ void lifecycle_arm_lifetime(struct session *s)
 
 /* ---- the verbs -------------------------------------------------------------------------------- */
 
+/* It is draining already and will be done by then. */
+static bool drains_sooner(const struct session *s, usec_t drain_usec)
+{
+        return s->state == SESSION_DRAINING &&
+               usec_add(s->since_usec, s->stop_drain_usec) <= usec_add(now_usec(), drain_usec);
+}
+
 void lifecycle_stop(struct session *s, enum reason reason, const char *detail, usec_t drain_usec)
 {
         const struct failure failure = { .reason = reason, .detail = detail };
         _cleanup_free_ char *json = NULL;
         size_t size = 0;
 
-        if (session_state_is_ending(s->state) || session_state_is_final(s->state))
+        if (session_state_is_final(s->state) || s->state == SESSION_KILLING || drains_sooner(s, drain_usec))
                 return;
         s->stop_drain_usec = drain_usec;
         if (detail)

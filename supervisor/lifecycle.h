@@ -32,7 +32,7 @@ int lifecycle_create(struct supervisor *supervisor, const struct server_config *
 
 /* Ends a session: the worker is told to drain for at most drain_usec, then the stop ladder runs, then
  * everything is killed. reason is what waiting clients hear, detail (NULL: nothing) what is told beside it
- * afterwards. Does nothing when it is ending already. */
+ * afterwards, unless it is ending already: then this only shortens what is left of its draining. */
 void lifecycle_stop(struct session *session, enum reason reason, const char *detail, usec_t drain_usec);
 
 /* Kills every process of the session now. */

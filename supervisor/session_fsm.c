@@ -106,7 +106,7 @@ static const struct session_transition table[SESSION_STATE__MAX][SESSION_EVENT__
                 [EVENT_DEADLINE]     = GO(KILLING, KILL),
                 [EVENT_EMPTY]        = GO(KILLING, KILL),
         },
-        /* A worker that says HELLO only now has not heard STOP. */
+        /* A worker that says HELLO only now has not heard STOP; a second one leaves less time. */
         [SESSION_DRAINING] = {
                 [EVENT_PREPARE]      = IGNORE,
                 [EVENT_LAUNCH]       = IGNORE,
@@ -115,7 +115,7 @@ static const struct session_transition table[SESSION_STATE__MAX][SESSION_EVENT__
                 [EVENT_READY]        = IGNORE,
                 [EVENT_BUSY]         = IGNORE,
                 [EVENT_QUIET]        = IGNORE,
-                [EVENT_STOP]         = IGNORE,
+                [EVENT_STOP]         = GO(DRAINING, SEND_STOP),
                 [EVENT_KILL]         = GO(KILLING, KILL),
                 [EVENT_GONE]         = IGNORE,
                 [EVENT_WORKER_LOST]  = GO(KILLING, KILL),

@@ -372,6 +372,13 @@ os.execv(os.environ["LAKE"], ["frozen-lake"])
 """
 
 
+SLOW = """
+import sys
+for line in sys.stdin:
+    pass
+"""
+
+
 def test_process_trees_end_whole(envmux_by_tree):
     entry = {**script(DETACHED), "env": {"LAKE": str(LIBEXEC / "frozen-lake")}}
     run = envmux_by_tree(servers(detached=entry))
@@ -417,6 +424,19 @@ def test_a_session_that_is_deleted_before_its_worker_is_back_ends_in_order(reque
     # Its stdin was closed: it was not killed at a deadline.
     shown = json.loads(run.ctl("show", made["id"], "--json").stdout)
     assert (shown["state"], shown["last_exit"]["code"], shown["last_exit"]["status"]) == ("inactive", "exited", 0)
+
+
+def test_stop_overtakes_drain(envmux):
+    run = envmux(servers(slow=script(SLOW), lake=LAKE))
+    made = put(run, "k", {}, server="slow")[1]
+    client = Client(run.mcp("slow", "k"))
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        pool.submit(client.initialize)  # is never answered
+        wait_until(lambda: [s["in_flight"] for s in run.sessions()] == [1], "a request in flight")
+        run.ctl("stop", "--drain", "--no-wait", made["id"])
+        assert [s["sub_state"] for s in run.sessions()] == ["draining"]
+        assert delete(run, "k", server="slow") == 204  # long before the request's deadline
+    assert run.workers() == []
 
 
 def test_session_cgroups_are_gone_with_their_sessions(envmux):
