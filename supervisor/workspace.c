@@ -88,6 +88,15 @@ static int trash_empty(int trash_fd)
         return fd_each_entry_at(trash_fd, ".", on_trash, &trash_fd);
 }
 
+/* The child holds nothing else of ours: workers and routers notice the death of a supervisor by the end of
+ * their connections, which its remover may outlive. */
+static _noreturn_ void remover_run(int trash_fd)
+{
+        if (dup2(trash_fd, STDERR_FILENO + 1) < 0 || close_range(STDERR_FILENO + 2, ~0U, 0) < 0)
+                _exit(1);
+        _exit(trash_empty(STDERR_FILENO + 1) < 0 ? 1 : 0);
+}
+
 static void remover_start(struct workspaces *w)
 {
         if (w->remover > 0) {
@@ -103,7 +112,7 @@ static void remover_start(struct workspaces *w)
         pid_t pid = fork();
 
         if (pid == 0)
-                _exit(trash_empty(w->trash_fd) < 0 ? 1 : 0);
+                remover_run(w->trash_fd);
         sigprocmask(SIG_SETMASK, &before, NULL);
         if (pid > 0)
                 w->remover = pid;

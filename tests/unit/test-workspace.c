@@ -147,6 +147,30 @@ static void test_remover_runs_again_for_late_comers(void **state)
         assert_int_equal(rmdir(path), 0);
 }
 
+/* Whoever waits for the end of a connection to this process does not wait for its remover. */
+static void test_remover_holds_nothing_of_ours(void **state)
+{
+        struct fixture *f = *state;
+        struct workspace_paths paths;
+        char script[512];
+        int fds[2];
+
+        assert_int_equal(workspace_make(f->workspaces, "id", NULL, &paths), 0);
+        (void) snprintf(script, sizeof(script), "cd %s && seq -f file%%.0f 20000 | xargs touch", paths.work);
+        assert_int_equal(system(script), 0);
+        workspace_paths_done(&paths);
+        assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+        assert_int_equal(workspace_discard(f->workspaces, "id"), 0);
+        assert_int_equal(close(fds[1]), 0);
+        assert_int_equal(read(fds[0], script, 1), 0);
+        siginfo_t info = { 0 };
+
+        /* Still at work. */
+        assert_int_equal(waitid(P_PID, (id_t) workspaces_remover_pid(f->workspaces), &info, WEXITED | WNOHANG | WNOWAIT), 0);
+        assert_int_equal(info.si_pid, 0);
+        assert_int_equal(close(fds[0]), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -155,6 +179,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_discard_removes_hostile_trees, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_unknown_ones_go_after_a_restart, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_remover_runs_again_for_late_comers, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_remover_holds_nothing_of_ours, setup, teardown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
