@@ -90,6 +90,11 @@ void notify_stopping(void)
         (void) sd_notify(false, "STOPPING=1");
 }
 
+void notify_extend_timeout(usec_t usec)
+{
+        (void) sd_notifyf(false, "EXTEND_TIMEOUT_USEC=%llu", (unsigned long long) usec);
+}
+
 void notify_reloading(void)
 {
         (void) sd_notifyf(false, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long) now_usec());

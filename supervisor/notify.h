@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/macro.h"
+#include "common/time_util.h"
 
 #include <event2/event.h>
 
@@ -22,6 +23,8 @@ void listen_fds_done(struct listen_fds *fds);
 void notify_ready(const char *status);
 void notify_status(const char *format, ...) _printf_(1, 2);
 void notify_stopping(void);
+/* The stop takes up to that long from now on. */
+void notify_extend_timeout(usec_t usec);
 /* Before and after a reload: RELOADING=1 with MONOTONIC_USEC, later notify_ready. */
 void notify_reloading(void);
 

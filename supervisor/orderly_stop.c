@@ -13,6 +13,7 @@
 #define MARGIN_USEC (20 * USEC_PER_SEC)   /* beyond the sessions' own deadlines */
 #define LOOK_AGAIN_USEC (10 * USEC_PER_MSEC)
 #define LAST_USEC (20 * USEC_PER_SEC)     /* from killing everything to giving up */
+#define FINISH_USEC (20 * USEC_PER_SEC)   /* routers and files, once no session is left */
 
 static void finish(struct supervisor *supervisor);
 
@@ -89,7 +90,11 @@ void supervisor_stop(struct supervisor *supervisor)
                 event_base_loopexit(supervisor->base, NULL);
                 return;
         }
-        deadline_set(supervisor, usec_add(longest_stop(supervisor), MARGIN_USEC));
+        usec_t stop_usec = usec_add(longest_stop(supervisor), MARGIN_USEC);
+
+        deadline_set(supervisor, stop_usec);
+        /* Who started us has a patience of its own, which may be shorter than what requests may drain. */
+        notify_extend_timeout(usec_add(stop_usec, LAST_USEC + FINISH_USEC));
         for_each_session(supervisor, stop_one);
         admission_stop(supervisor->admission);
         event_active(supervisor->after_end, EV_TIMEOUT, 0);

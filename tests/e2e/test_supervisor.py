@@ -6,7 +6,10 @@ import functools
 import json
 import os
 import signal
+import socket
+import subprocess
 import sys
+import urllib.request
 
 import pytest
 
@@ -261,6 +264,36 @@ def test_stop_ends_everything_after_a_restart(envmux):
         put(run, key, {"seed": 1})
     kill_supervisor(run)
     run.stop()  # asserts that nothing is left
+
+
+def test_whoever_started_it_is_told_how_long_a_stop_may_take(tmp_path):
+    config, notify = tmp_path / "config.json", tmp_path / "notify"
+    config.write_text(json.dumps(servers(lake=lake(drain_timeout="4min"))))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices, socket.create_server(("127.0.0.1", 0)) as http:
+        notices.bind(str(notify))
+        notices.settimeout(harness.PATIENCE)
+
+        def heard(word):
+            while True:
+                if found := [line for line in notices.recv(4096).decode().splitlines() if line.startswith(word)]:
+                    return found[0]
+
+        supervisor = subprocess.Popen(
+            ["bash", "-c", f'LISTEN_PID=$$ exec "$@" 3<&{http.fileno()}', "sh", LIBEXEC / "envmux-supervisor",
+             "--config", config, "--runtime", tmp_path / "r", "--state", tmp_path / "s"],
+            env={**os.environ, "NOTIFY_SOCKET": str(notify), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "http"},
+            pass_fds=[http.fileno()])
+        try:
+            heard("READY=1")
+            port = http.getsockname()[1]
+            request = urllib.request.Request(f"http://127.0.0.1:{port}/lake/s/k", b"{}", method="PUT")
+            with urllib.request.urlopen(request, timeout=harness.PATIENCE) as answer:
+                assert answer.status == 201
+            supervisor.terminate()
+            assert int(heard("EXTEND_TIMEOUT_USEC=").partition("=")[2]) > 4 * 60 * 1_000_000
+            assert supervisor.wait(harness.PATIENCE) == 0
+        finally:
+            supervisor.kill()
 
 
 # ---- admission ------------------------------------------------------------------------------------
