@@ -110,6 +110,9 @@ static void on_other_child(pid_t pid, void *userdata)
 
 static void on_routers_up(struct supervisor *supervisor)
 {
+        /* Ready and ending at once would be asked to end a second time, which kills. */
+        if (supervisor->is_stopping)
+                return;
         log_info("ready: %zu servers, %u routers", supervisor->config->n_servers, supervisor->config->routers);
         notify_ready("Serving");
 }
