@@ -3,6 +3,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "supervisor/resolve.h"
+#include "supervisor/router.h"
 #include "supervisor/routers.h"
 #include "supervisor/session_api.h"
 #include "supervisor/session_logs.h"
@@ -251,6 +252,8 @@ struct peers *peers_free(struct peers *peers)
                 waiters_drop_peer(peer);
                 if (peer->session)
                         peer->session->worker = NULL;
+                if (peer->router)
+                        peer->router->peer = NULL;
                 peer_free(peer);
         }
         if (peers->accept_event)
