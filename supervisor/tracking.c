@@ -347,8 +347,12 @@ int tracked_new(struct tracking *t, const char *server, const char *principal, c
         if (t->root_path) {
                 int r = cgroups_make(tracked, server, principal, id, is_adopted);
 
-                if (r < 0)
+                if (r < 0) {
+                        /* Nobody else would know of what was made. */
+                        if (tracked->path && !is_adopted && r != -EEXIST)
+                                (void) tracked_remove(tracked);
                         return r;
+                }
         }
         *ret = TAKE_PTR(tracked);
         return 0;
