@@ -230,6 +230,8 @@ static int watch_init(struct watch *w)
 {
         int r;
 
+        /* Whoever reads our output may leave before us: that must not end every session. */
+        (void) signal(SIGPIPE, SIG_IGN);
         /* Orphans of killed workers and supervisors come to us, not to init. */
         if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
                 return -errno;

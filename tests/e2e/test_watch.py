@@ -116,6 +116,16 @@ def stand_in(tmp_path):
             one.run.wait()
 
 
+def test_a_reader_that_left_ends_nothing_in_disorder(stand_in):
+    host = stand_in(body='import time\nwhile not os.path.exists(os.environ["REPORT"] + ".go"): time.sleep(0.01)\n').start()
+    host.wait_starts(1)
+    host.run.stdout.close()
+    pathlib.Path(str(host.report) + ".go").touch()
+    assert host.run.wait(20) >= 0  # not by SIGPIPE
+    assert any("stopped" in line for line in host.lines())
+    assert not pathlib.Path(f"{host.control}.d").exists()
+
+
 def test_says_where_each_server_is(stand_in):
     host = stand_in(body=CONTROL).start()
     words = [host.run.stdout.readline() for _ in range(5)]
