@@ -2,6 +2,7 @@
 or kills what runs them, no process is left. The same with cgroups, where they can be had."""
 
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
@@ -340,6 +341,16 @@ def told(answer):
     return answer["error"]["data"]["envmux"]
 
 
+def tasks_of(uid):
+    """How many tasks that user has now: what RLIMIT_NPROC counts."""
+    n = 0
+    for process in all_processes():
+        with contextlib.suppress(FileNotFoundError):  # it ended meanwhile
+            if os.stat(f"/proc/{process.pid}").st_uid == uid:
+                n += len(os.listdir(f"/proc/{process.pid}/task"))
+    return n
+
+
 def set_soft_limit(host, process, option, value):
     """As its own user: root in a container may lack the right to change the limits of others."""
     subprocess.run(["prlimit", f"--pid={process.pid}", f"--{option}={value}:"], check=True, **as_user(host.user))
@@ -363,7 +374,7 @@ def test_a_start_without_a_process_to_spare_fails_with_words(make_host, spare):
     host = make_host("unprivileged")
     run = host.run()
     supervisor = run.supervisor()
-    own = subprocess.run(["ps", "--no-headers", "-L", "-u", USER], capture_output=True, text=True).stdout.count("\n")
+    own = tasks_of((host.folder / "home").stat().st_uid)
     set_soft_limit(host, supervisor, "nproc", own + spare)
     status, answer = put(run, "k", server="lake")
     assert status == 503 and told(answer)["reason"] == "start_failed" and told(answer)["infra"] is True
