@@ -44,6 +44,13 @@ unsigned reason_http_status(enum reason reason)
         return reasons[reason].http_status;
 }
 
+unsigned reason_request_status(enum reason reason)
+{
+        unsigned status = reason_http_status(reason);
+
+        return status == 503 || status == 409 ? 200 : status;
+}
+
 int reason_rpc_code(enum reason reason)
 {
         assert(is_valid(reason));

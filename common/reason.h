@@ -15,6 +15,10 @@ const char *reason_to_string(enum reason reason); /* NULL when there is no such 
 enum reason reason_from_string(const char *word); /* REASON__INVALID when there is no such word */
 bool reason_is_infra(enum reason reason);
 unsigned reason_http_status(enum reason reason);
+/* The status for a JSON-RPC request whose id is known. What MCP gives a status of its own (400, 404, 406, …)
+ * keeps it; our failures and refusals (503, 409) are told in band: as HTTP errors they would break the
+ * official clients' connection instead of failing one call. */
+unsigned reason_request_status(enum reason reason);
 int reason_rpc_code(enum reason reason);
 const char *reason_text(enum reason reason);
 

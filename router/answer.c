@@ -35,10 +35,10 @@ void answer_failure(struct http_conn *conn, enum answer_form form, unsigned stat
         int r = form == ANSWER_JSONRPC ? failure_to_jsonrpc(f, id.size ? id.data : NULL, id.size, &text, &size)
                                        : failure_to_plain(f, &text, &size);
 
+        bool is_in_band = form == ANSWER_JSONRPC && id.size && r == 0;
+
         if (status == 0)
-                status = reason_http_status(f->reason);
-        if (form == ANSWER_JSONRPC && id.size && status == 503 && r == 0)
-                status = 200;
+                status = is_in_band ? reason_request_status(f->reason) : reason_http_status(f->reason);
         http_conn_start_response(conn, status);
         http_conn_add_header(conn, "Content-Type", "application/json");
         if (allow)

@@ -74,6 +74,7 @@ static void write_limits(struct json_writer *w, const struct session *s, const s
 
         write_text(w, "attach", attach[server->attach]);
         write_bool(w, "awaits_request", s->awaits_request);
+        write_bool(w, "is_managed", s->record.is_put);
         write_number(w, "idle_usec", s->record.idle_usec == USEC_INFINITY ? 0 : s->record.idle_usec);
         write_number(w, "start_usec", server->start_usec);
         write_number(w, "request_usec", server->request_usec);

@@ -44,15 +44,13 @@ void exchange_fail(struct exchange *exchange, const struct failure *failure, con
 {
         struct worker *worker = exchange->worker;
         bool may_be_in_vain = exchange->is_created && !reason_is_infra(failure->reason);
-        unsigned status = reason_http_status(failure->reason);
+        unsigned status = id_token ? reason_request_status(failure->reason) : reason_http_status(failure->reason);
         _cleanup_free_ char *body = NULL;
         char retry_after[16];
         struct exchange_header headers[2] = { 0 };
         size_t size;
 
-        if (status == 503 && id_token) {
-                status = 200;
-        } else if (status == 503) {
+        if (status == 503) {
                 snprintf(retry_after, sizeof(retry_after), "%u",
                          failure->retry_after_sec > 0 ? failure->retry_after_sec : RETRY_AFTER_SEC);
                 headers[0] = (struct exchange_header) { "Retry-After", retry_after };

@@ -14,7 +14,7 @@ void exchange_respond(struct exchange *exchange, unsigned status, const char *co
                       const struct exchange_header *headers, const void *data, size_t size);
 
 /* Our own error as a JSON-RPC error body. id_token NULL: the request's id is not known, or it has
- * none. A request (id known) whose reason says 503 gets 200; anything else keeps the reason's status,
+ * none. A request (id known) gets reason_request_status; anything else keeps the reason's status,
  * with Retry-After beside 503 and Allow beside 405. Frees the exchange. Where the exchange is the one that
  * the session was started for and the fault is its own, the session ends with it. */
 void exchange_fail(struct exchange *exchange, const struct failure *failure, const char *id_token, size_t id_size);

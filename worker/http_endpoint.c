@@ -85,7 +85,7 @@ void http_endpoint_detach(struct http_endpoint *endpoint, const char *client_id)
 
         if (client)
                 client_leave(endpoint, client);
-        if (clients_count(endpoint->worker->clients) == 0)
+        if (clients_count(endpoint->worker->clients) == 0 && !endpoint->worker->spec->is_managed)
                 life_end(endpoint->worker->life, GONE_DELETED, REASON_session_ended, "its client ended it");
 }
 
@@ -147,16 +147,18 @@ static void http_on_request(struct worker *worker, struct exchange *exchange)
         bool is_mcp = is_mcp_path(exchange->path);
         struct relay *relay;
 
-        if (is_mcp && !exchange->is_minted && exchange->transport_id[0] &&
-                 !http_endpoint_client(endpoint, exchange->transport_id))
-                exchange_refuse(exchange, REASON_unknown_session, NULL, NULL, 0);
-        else if (exchange->is_minted && clients_count(worker->clients) > 0 && worker->spec->attach == ATTACH_REJECT)
-                exchange_refuse(exchange, REASON_session_attached, NULL, NULL, 0);
-        else if (exchange->is_minted && life_is_replaced(worker->life)) {
+        if (exchange->is_minted && life_is_replaced(worker->life)) {
                 exchange_gone(exchange);
                 life_end(worker->life, GONE_REPLACED, REASON_replaced, NULL);
-        } else if (relay_new(endpoint, exchange, is_mcp, &relay) < 0)
+                return;
+        }
+        if (is_mcp && !exchange->is_minted && exchange->transport_id[0] &&
+            !http_endpoint_client(endpoint, exchange->transport_id))
+                exchange_refuse(exchange, REASON_unknown_session, NULL, NULL, 0);
+        else if (relay_new(endpoint, exchange, is_mcp, &relay) < 0)
                 exchange_refuse(exchange, REASON_internal, NULL, NULL, 0);
+        else if (exchange->is_minted && clients_count(worker->clients) > 0 && worker->spec->attach == ATTACH_REJECT)
+                relay_refuse(relay, REASON_session_attached);
         else if (endpoint->is_listening)
                 relay_start(relay);
 }

@@ -21,6 +21,8 @@ struct relay {
         bool is_retaining;
         bool is_request_complete;
         bool is_mcp;                  /* the MCP endpoint, not another path of the backend */
+        bool is_refused;              /* with refusal, when the request is here and its id is known */
+        enum reason refusal;
         bool is_endless;              /* the GET stream: no deadline */
         bool was_redirected;
         bool is_answering;            /* the response head went to the client */
@@ -190,6 +192,8 @@ static void deadline_arm(struct relay *relay)
 
 void relay_start(struct relay *relay)
 {
+        if (relay->is_refused)
+                return;
         int r = relay_send(relay);
 
         deadline_arm(relay);
@@ -204,8 +208,18 @@ void relay_start(struct relay *relay)
         http_conn_resume(relay->exchange->client);
 }
 
+void relay_refuse(struct relay *relay, enum reason reason)
+{
+        relay->is_refused = true;
+        relay->refusal = reason;
+}
+
 void relay_body(struct relay *relay, const void *data, size_t size)
 {
+        if (relay->is_refused && evbuffer_get_length(relay->retained) + size > RETAINED_BYTES_MAX) {
+                relay_fail_reason(relay, relay->refusal, NULL);
+                return;
+        }
         if (!relay->backend || (relay->is_retaining && evbuffer_get_length(relay->retained) + size <= RETAINED_BYTES_MAX))
                 evbuffer_add(relay->retained, data, size);
         else
@@ -223,6 +237,10 @@ void relay_body(struct relay *relay, const void *data, size_t size)
 void relay_end_of_request(struct relay *relay)
 {
         relay->is_request_complete = true;
+        if (relay->is_refused) {
+                relay_fail_reason(relay, relay->refusal, NULL);
+                return;
+        }
         if (relay->backend)
                 (void) http_conn_end(relay->backend);
 }

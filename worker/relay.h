@@ -11,7 +11,10 @@ int relay_new(struct http_endpoint *endpoint, struct exchange *exchange, bool is
 /* The backend listens: connects and goes on; the client is resumed. May free the relay. */
 void relay_start(struct relay *relay);
 
-/* The request's body and its end. */
+/* Instead of relay_start: the request is read to its end, so that its id is known, and refused. */
+void relay_refuse(struct relay *relay, enum reason reason);
+
+/* The request's body and its end. May free the relay. */
 void relay_body(struct relay *relay, const void *data, size_t size);
 void relay_end_of_request(struct relay *relay);
 

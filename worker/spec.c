@@ -52,6 +52,7 @@ static const struct field fields[] = {
         { "tmp", FIELD_STRING, AT(tmp) },
         { "attach", FIELD_WORD, AT(attach), .words = attach_words },
         { "awaits_request", FIELD_BOOL, AT(awaits_request) },
+        { "is_managed", FIELD_BOOL, AT(is_managed) },
         { "idle_usec", FIELD_NUMBER, AT(idle_usec) },
         { "start_usec", FIELD_NUMBER, AT(start_usec) },
         { "request_usec", FIELD_NUMBER, AT(request_usec) },

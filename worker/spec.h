@@ -25,6 +25,7 @@ struct spec {
         char *config;                  /* the session's config object, its bytes as they came; may be NULL */
         enum attach_policy attach;
         bool awaits_request;           /* READY is the first protocol answer, not the exec */
+        bool is_managed;               /* made by PUT: a client's DELETE only lets go of it */
         usec_t idle_usec;              /* 0: never */
         usec_t start_usec, request_usec, drain_usec, rung_usec;
         uint64_t message_bytes_max, buffer_bytes_max, log_bytes_max;

@@ -102,7 +102,7 @@ static void delete_end(struct stdio *stdio, struct exchange *exchange)
         if (!client)
                 return exchange_refuse(exchange, REASON_unknown_session, NULL, NULL, 0);
         stdio_client_leave(stdio, client, &failure);
-        bool is_last = clients_count(worker->clients) == 0;
+        bool is_last = clients_count(worker->clients) == 0 && !worker->spec->is_managed;
 
         exchange_respond(exchange, 200, NULL, NULL, NULL, 0);
         if (is_last)

@@ -122,6 +122,18 @@ def test_delete_ends_and_may_be_repeated(run):
     assert run.http("GET", "/lake/s/k")[0] == 404
 
 
+def test_a_client_that_leaves_a_managed_session_does_not_end_it(run):
+    """The official SDKs say DELETE when they close; the trainer reads the reward after that."""
+    put(run, "k", {"seed": 123})
+    with Client(run.mcp("lake", "k")) as client:
+        client.call("lake_move", action="RIGHT")
+    assert run.http("GET", "/lake/s/k")[0] == 200
+    with Client(run.mcp("lake", "k")) as client:
+        assert client.read("control://status")["step_count"] == 1
+    assert run.http("DELETE", "/lake/s/k")[0] in (200, 204)
+    assert run.http("GET", "/lake/s/k")[0] == 404
+
+
 def test_get_describes(run):
     put(run, "k", {"seed": 0, "labels": {"run": "7"}})
     status, _, payload = run.http("GET", "/lake/s/k")
