@@ -130,7 +130,8 @@ def test_one_session_killed_the_others_do_not_notice(run, victim):
     if victim == "backend":
         assert error.envmux["signal"] == "SIGKILL"
 
-    # From then on 404, and the key is free again: a new initialize gets a fresh generation.
+    # Once it is over 404, and the key is free again: a new initialize gets a fresh generation.
+    harness.wait_until(lambda: all(s["key"] != "load-0" for s in run.sessions()), "the session to be over")
     load.clients[0].connection.close()
     status, _, _ = load.clients[0].send("POST", {"jsonrpc": "2.0", "id": 1, "method": "ping"})
     assert status == 404
