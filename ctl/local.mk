@@ -22,7 +22,7 @@ envmux_SOURCES = \
 	ctl/ps.c \
 	ctl/reload.c \
 	ctl/run.c ctl/run.h \
-	ctl/run_config.c \
+	ctl/run_command.c ctl/run_config.c \
 	ctl/run_folders.c \
 	ctl/run_greeting.c \
 	ctl/run_listen.c \

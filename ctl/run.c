@@ -61,6 +61,11 @@ static int run_all(struct run *run, const struct arguments *arguments)
         int r;
 
         /* Mistakes first: they leave no trace. */
+        if (arguments->command && !run_command_exists(arguments->command[0])) {
+                (void) ctl_fail("%s is not found: give the path of a program, or a name that is in PATH",
+                                arguments->command[0]);
+                return CTL_USAGE;
+        }
         if (arguments->file) {
                 r = watch_child_check(arguments->file);
                 if (r != 0)

@@ -53,6 +53,10 @@ int run_routers_end(const struct run_folders *folders);
 
 /* ---- configuration (run_config.c) ---------------------------------------------------------- */
 
+/* True when a command of the command line can be started: a path, or a name in PATH or among our own
+ * programs, as the supervisor looks for it. */
+bool run_command_exists(const char *name);
+
 /* Writes RUNTIME/config.json with one server "default" that runs argv where we are now. *ret_path
  * is the caller's. */
 int run_config_write(const char *runtime, char *const *argv, char **ret_path);

@@ -257,7 +257,15 @@ def test_mistakes_in_the_configuration_stop_the_run_at_once(stand_in, tmp_path):
     assert not pathlib.Path(f"{host.control}.d").exists()
 
 
-def test_command_line_becomes_a_configuration(stand_in, tmp_path):
+def test_a_command_that_is_not_there_is_told_at_once():
+    done = subprocess.run([ENVMUX, "run", "--", "no-such-command"], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert "no-such-command is not found" in done.stderr
+
+
+def test_command_line_becomes_a_configuration(stand_in, tmp_path, monkeypatch):
+    (tmp_path / "server").touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
     body = 'say(config=json.load(open(sys.argv[sys.argv.index("--config") + 1])))'
     host = stand_in(body=body).start("--", "./server", "--price", "$5", "${HOME}", "ü\n")
     host.ready_line()
