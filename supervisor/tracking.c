@@ -90,9 +90,7 @@ static int open_root(struct tracking *t, const char *path)
 
 static void tell_if_empty(struct tracked *tracked)
 {
-        int populated = cgroup_is_populated(tracked->tracking->root_fd, tracked->path);
-
-        if (populated > 0)
+        if (!tracked_is_empty(tracked))
                 tracked->was_populated = true;
         else if (tracked->was_populated && !tracked->is_told) {
                 tracked->is_told = true;
@@ -455,8 +453,12 @@ int tracked_kill(struct tracked *tracked)
 
 bool tracked_is_empty(struct tracked *tracked)
 {
-        if (tracked->tracking->root_path)
-                return cgroup_is_populated(tracked->tracking->root_fd, tracked->path) <= 0;
+        if (tracked->tracking->root_path) {
+                int r = cgroup_is_populated(tracked->tracking->root_fd, tracked->path);
+
+                /* Removed is empty; that it cannot be read says nothing. */
+                return r == 0 || r == -ENOENT || r == -ENODEV;
+        }
         /* Readable means exited, a zombie included. */
         struct pollfd pollfd = { .fd = tracked->worker_pidfd, .events = POLLIN };
 

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -108,6 +109,31 @@ static void test_kill_leaves_nothing_and_says_so(void **state)
         assert_true(tracked_is_empty(tracked));
         assert_int_equal(tracked_remove(tracked), 0);
         assert_int_not_equal(access(tracked_describe(tracked), F_OK), 0);
+        tracked_free(tracked);
+        reap_all();
+}
+
+/* Out of descriptors, a session that lives must not count as over. */
+static void test_what_cannot_be_read_is_not_empty(void **state)
+{
+        struct fixture *f = *state;
+        struct tracked *tracked;
+        struct rlimit limit, none;
+
+        if (!tracking_has_cgroups(f->tracking))
+                skip();
+        assert_int_equal(tracked_new(f->tracking, "lake", "", "0123", false, NULL, &tracked), 0);
+        start_worker(tracked);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+        none = (struct rlimit) { .rlim_cur = 0, .rlim_max = limit.rlim_max };
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+        bool is_empty = tracked_is_empty(tracked);
+
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+        assert_false(is_empty);
+        assert_int_equal(tracked_kill(tracked), 0);
+        event_base_dispatch(f->base);
+        assert_int_equal(tracked_remove(tracked), 0);
         tracked_free(tracked);
         reap_all();
 }
@@ -213,6 +239,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_kill_leaves_nothing_and_says_so, setup_cgroups, teardown),
+                cmocka_unit_test_setup_teardown(test_what_cannot_be_read_is_not_empty, setup_cgroups, teardown),
                 cmocka_unit_test_setup_teardown(test_another_supervisor_finds_and_adopts, setup_cgroups, teardown),
                 cmocka_unit_test_setup_teardown(test_exit_of_the_last_process_is_told, setup_cgroups, teardown),
                 cmocka_unit_test_setup_teardown(test_exit_of_the_last_process_is_told, setup_tree, teardown),
