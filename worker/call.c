@@ -119,7 +119,6 @@ static int token_invent(struct calls *calls, struct json_slice like, struct toke
         do {
                 if (calls->next_wire_number >= WIRE_NUMBER_LAST)
                         calls->next_wire_number = WIRE_NUMBER_FIRST;
-        calls->armed_usec = USEC_INFINITY;
                 int n = snprintf(text, sizeof(text), "%s%s%u%s", quote, prefix, calls->next_wire_number++, quote);
 
                 fresh = (struct json_slice) { .data = text, .size = (size_t) n };

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import re
+import select
 import signal
 import sys
 
@@ -282,6 +283,20 @@ def test_a_request_past_its_deadline_is_cancelled_and_answered(start):
     message = answer.message()
     assert answer.status == 200 and message["id"] == "late" and reason(message) == "deadline"
     assert client.tool("cancelled") == ["late"]
+
+
+def test_requests_of_other_clients_do_not_put_a_deadline_off(start):
+    worker = start(request_usec=500_000)
+    first, second = worker.initialize(), worker.initialize()
+    waiting = first.start("hold", {"name": "x"}, id=1)
+    for _ in range(50_000):
+        second.tool("echo")
+        if select.select([waiting.sock], [], [], 0)[0]:
+            break
+    else:
+        pytest.fail("the deadline was never looked at")
+    answer = worker.finish(waiting)
+    assert answer.type == "application/json" and reason(answer.message()) == "deadline"  # no keepalive came before it
 
 
 def test_batches_of_2025_03_26(worker):
