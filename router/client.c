@@ -121,13 +121,24 @@ static int client_new(struct clients *all, int fd)
         return 0;
 }
 
+/* The longest idle connection; one whose last answer has left the process, if there is any. */
+static struct client *client_dispensable(struct clients *all)
+{
+        struct client *c;
+
+        TAILQ_FOREACH(c, &all->idle, entry)
+                if (http_conn_pending_bytes(c->http) == 0)
+                        return c;
+        return TAILQ_FIRST(&all->idle);
+}
+
 /* At the limit the longest idle connection gives way. */
 static void on_accept(struct http_listener *listener, int fd, void *userdata)
 {
         struct clients *all = userdata;
 
         if (all->n_clients >= all->n_max && !TAILQ_EMPTY(&all->idle))
-                client_free(TAILQ_FIRST(&all->idle));
+                client_free(client_dispensable(all));
         int r = client_new(all, fd);
 
         if (r < 0)
@@ -190,11 +201,16 @@ void clients_configure(struct clients *all, const struct ipc_router_config *conf
 
 void clients_drain(struct clients *all)
 {
-        struct client *c;
+        struct client *c, *next;
 
         clients_stop_listening(all); /* the sockets stay open elsewhere: nobody in the queue is reset */
-        while ((c = TAILQ_FIRST(&all->idle)))
-                client_free(c);
+        for (c = TAILQ_FIRST(&all->idle); c; c = next) {
+                next = TAILQ_NEXT(c, entry);
+                if (http_conn_pending_bytes(c->http) > 0)
+                        http_conn_set_close(c->http); /* its answer is on its way */
+                else
+                        client_free(c);
+        }
         TAILQ_FOREACH(c, &all->busy, entry)
                 http_conn_set_close(c->http);
 }

@@ -1,9 +1,13 @@
 """What envmux-router says and does when workers die, clients misbehave and bodies are large."""
 
+import contextlib
+import fcntl
 import json
 import signal
 import socket
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -544,6 +548,44 @@ def test_sigterm_finishes_what_is_in_flight(router):
     answer = busy.read_message()
     assert (answer.status, answer.get("Connection")) == (200, "close")
     assert router.process.wait(20) == 0
+
+
+def test_sigterm_cuts_no_answer_that_its_worker_has_finished(router):
+    """The worker is done, the client still reads."""
+    router.connect([LIVE])
+    worker = router.worker("s1")
+    router.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)  # connections inherit it
+    client, idle = router.client(), router.client()
+    assert idle.request("GET", "/healthz").status == 200
+    client.start("GET", "/lake/mcp", [SESSION])
+    wire, _ = worker.take()
+    wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16384)
+    wire.start_chunked([("Content-Type", "application/octet-stream")])
+    chunk = b"2000\r\n" + b"x" * 8192 + b"\r\n"
+    taken = len(chunk)
+    wire.sock.settimeout(0.3)
+    with pytest.raises(socket.timeout):
+        while taken == len(chunk):
+            taken = wire.sock.send(chunk)
+        raise socket.timeout
+    rest = (chunk[taken:] if taken < len(chunk) else b"") + b"0\r\n\r\n"
+    wire.sock.setblocking(False)
+    while rest or unsent(wire.sock):  # until the router has all of it, and the client no more than that needs
+        client.read_exactly(4096)
+        with contextlib.suppress(BlockingIOError):
+            rest = rest[wire.sock.send(rest) :]
+    router.process.send_signal(signal.SIGTERM)
+    assert idle.is_closed()
+    try:
+        client.read_until(b"\r\n0\r\n\r\n")
+    except ConnectionError as error:
+        pytest.fail(f"the answer was cut off: {str(error)[:40]}")
+    assert router.process.wait(20) == 0
+
+
+def unsent(sock):
+    """Bytes that the peer has not read yet."""
+    return struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0]
 
 
 def test_sigterm_does_not_wait_for_endless_streams(router):
