@@ -2,14 +2,22 @@
 
 #include "common/json_writer.h"
 
-static void on_end(struct http_conn *conn, _unused_ void *userdata)
+static void forget(struct http_endpoint *endpoint, struct http_conn *conn)
 {
+        for (size_t i = 0; i < HTTP_CANCELS_MAX; i++)
+                if (endpoint->cancels[i] == conn)
+                        endpoint->cancels[i] = NULL;
         http_conn_free(conn);
 }
 
-static void on_close(struct http_conn *conn, _unused_ int error, _unused_ void *userdata)
+static void on_end(struct http_conn *conn, void *userdata)
 {
-        http_conn_free(conn);
+        forget(userdata, conn);
+}
+
+static void on_close(struct http_conn *conn, _unused_ int error, void *userdata)
+{
+        forget(userdata, conn);
 }
 
 static void on_head(_unused_ struct http_conn *conn, _unused_ const struct http_head *head, _unused_ void *userdata)
@@ -59,11 +67,18 @@ static int send_notification(struct http_conn *conn, const struct http_endpoint 
 void http_cancel_send(struct http_endpoint *endpoint, const char *client_id, struct json_slice request_id)
 {
         const struct client *client = http_endpoint_client(endpoint, client_id);
-        struct http_conn *conn;
+        struct http_conn **slot = &endpoint->cancels[endpoint->next_cancel++ % HTTP_CANCELS_MAX];
         int fd = http_address_connect(endpoint->address);
 
-        if (fd < 0 || http_conn_new(endpoint->worker->base, fd, HTTP_CLIENT, &endpoint->limits, &cancel_ops, NULL, &conn) < 0)
+        *slot = http_conn_free(*slot);
+        if (fd < 0 || http_conn_new(endpoint->worker->base, fd, HTTP_CLIENT, &endpoint->limits, &cancel_ops, endpoint, slot) < 0)
                 return;
-        if (send_notification(conn, endpoint, client ? client->backend_id : "", request_id) < 0)
-                http_conn_free(conn);
+        if (send_notification(*slot, endpoint, client ? client->backend_id : "", request_id) < 0)
+                *slot = http_conn_free(*slot);
+}
+
+void http_cancel_done(struct http_endpoint *endpoint)
+{
+        for (size_t i = 0; i < HTTP_CANCELS_MAX; i++)
+                endpoint->cancels[i] = http_conn_free(endpoint->cancels[i]);
 }

@@ -3,6 +3,7 @@
 #include "common/jsonrpc.h"
 #include "worker/child.h"
 #include "worker/exchange.h"
+#include "worker/http_cancel.h"
 #include "worker/life.h"
 #include "worker/link.h"
 #include "worker/log_ring.h"
@@ -57,13 +58,31 @@ static void client_leave(struct http_endpoint *endpoint, struct client *client)
         link_status_changed(worker->link);
 }
 
+/* Room for one more: the oldest client that has no request under way makes it. */
+static bool make_room(struct http_endpoint *endpoint)
+{
+        struct client *client = NULL;
+
+        while ((client = clients_next(endpoint->worker->clients, client))) {
+                struct relay *relay = TAILQ_FIRST(&endpoint->relays);
+
+                while (relay && !relay_is_of(relay, client->transport_id))
+                        relay = relay_next(relay);
+                if (relay)
+                        continue;
+                client_leave(endpoint, client);
+                return true;
+        }
+        return false;
+}
+
 int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchange, const char *backend_id,
                          struct evbuffer *request)
 {
         struct worker *worker = endpoint->worker;
         bool is_first = clients_count(worker->clients) == 0;
         char identity[IDENTITY_SIZE];
-        struct client *client;
+        struct client *client = NULL;
 
         identity_of_request(request, identity);
         int r = client_new(exchange->transport_id, identity, &client);
@@ -72,8 +91,12 @@ int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchan
                 r = STR_COPY(client->backend_id, backend_id);
         if (r >= 0)
                 r = clients_attach(worker->clients, client);
-        if (r < 0)
+        if (r == -ENOSPC && make_room(endpoint))
+                r = clients_attach(worker->clients, client);
+        if (r < 0) {
+                client_free(client);
                 return r;
+        }
         clients_alias_of(worker->clients, client, false, on_alias_new, worker->link);
         link_status_changed(worker->link);
         return exchange_add_session_headers(exchange, client->transport_id, is_first ? "new" : "joined");
@@ -228,6 +251,7 @@ static void http_done(struct worker *worker)
 
         if (!endpoint)
                 return;
+        http_cancel_done(endpoint);
         http_address_free(endpoint->address);
         free(endpoint->mcp_path);
         free(endpoint);

@@ -9,6 +9,8 @@
 
 struct relay;
 
+#define HTTP_CANCELS_MAX 16 /* connections that tell the backend of requests given up; the newest push out the oldest */
+
 struct http_endpoint {
         struct worker *worker;
         struct http_address *address;
@@ -16,6 +18,8 @@ struct http_endpoint {
         TAILQ_HEAD(, relay) relays;
         char *mcp_path;                     /* the spelling that the backend answers without a redirect */
         bool is_listening;
+        struct http_conn *cancels[HTTP_CANCELS_MAX]; /* NULL where none is */
+        unsigned next_cancel;
 };
 
 /* The attached client with this Mcp-Session-Id, or NULL. */

@@ -25,6 +25,7 @@ struct relay {
         enum reason refusal;
         bool is_endless;              /* the GET stream: no deadline */
         bool was_redirected;
+        bool asked_with_slash;        /* the spelling of mcp_path that was sent: another relay may have changed it since */
         bool is_answering;            /* the response head went to the client */
         bool is_event_stream;
         bool is_broken;               /* the backend closed early; broken_by: why, 0 or a negative errno */
@@ -159,6 +160,13 @@ static void relay_break(struct relay *relay, int error)
 
 /* ---- towards the backend ---------------------------------------------------------------------- */
 
+static bool ends_with_slash(const char *path)
+{
+        size_t size = strlen(path);
+
+        return size > 1 && path[size - 1] == '/';
+}
+
 /* Connects and sends what there is of the request; the rest follows as it comes. */
 static int relay_send(struct relay *relay)
 {
@@ -168,6 +176,7 @@ static int relay_send(struct relay *relay)
 
         if (fd < 0)
                 return fd;
+        relay->asked_with_slash = ends_with_slash(endpoint->mcp_path);
         int r = http_conn_new(endpoint->worker->base, fd, HTTP_CLIENT, &endpoint->limits, &backend_ops, relay, &relay->backend);
 
         if (r < 0)
@@ -267,9 +276,9 @@ static bool follow_redirect(struct relay *relay, const struct http_head *head)
             !relay->is_retaining || size + 2 > sizeof(other) || http_head_get(head, "Location", &location) < 0)
                 return false;
         (void) STR_COPY(other, path);
-        if (size > 1 && path[size - 1] == '/')
+        if (ends_with_slash(other))
                 other[size - 1] = '\0';
-        else
+        if (!relay->asked_with_slash)
                 (void) strcat(other, "/");
         size_t other_size = strlen(other);
         const char *question = memchr(location.data, '?', location.size);
@@ -310,14 +319,22 @@ static int add_session_headers(struct relay *relay, const struct http_head *head
         return http_endpoint_attach(relay->endpoint, exchange, id, relay->retained);
 }
 
+/* What starts with Envmux- is the worker's to say: a backend could have its own requests sent again. */
+static bool header_is_answered(const struct http_head *head, const struct http_header *header)
+{
+        static const char ours[] = "Envmux-";
+
+        return !http_head_is_hop_by_hop(head, header) && !http_slice_is_nocase(header->name, "Mcp-Session-Id") &&
+               (header->name.size < strlen(ours) || strncasecmp(header->name.data, ours, strlen(ours)) != 0);
+}
+
 static int send_response_head(struct relay *relay, const struct http_head *head)
 {
         struct http_conn *client = relay->exchange->client;
         int r = http_conn_start_response(client, head->status);
 
         for (size_t i = 0; r >= 0 && i < head->n_headers; i++)
-                if (!http_head_is_hop_by_hop(head, &head->headers[i]) &&
-                    !http_slice_is_nocase(head->headers[i].name, "Mcp-Session-Id"))
+                if (header_is_answered(head, &head->headers[i]))
                         r = http_conn_add_header_slice(client, head->headers[i].name, head->headers[i].value);
         if (r >= 0)
                 r = add_session_headers(relay, head);
@@ -362,15 +379,30 @@ static bool answer_replaced(struct relay *relay, unsigned status)
         return true;
 }
 
+/* Another client was attached while this `initialize` was at the backend, and keeps the session to itself. */
+static bool answer_rejected(struct relay *relay, unsigned status)
+{
+        const struct worker *worker = relay->endpoint->worker;
+
+        if (!relay->exchange->is_minted || status != 200 || worker->spec->attach != ATTACH_REJECT ||
+            clients_count(worker->clients) == 0)
+                return false;
+        relay_fail_reason(relay, REASON_session_attached, NULL);
+        return true;
+}
+
 static void on_backend_head(_unused_ struct http_conn *conn, const struct http_head *head, void *userdata)
 {
         struct relay *relay = userdata;
-        struct http_slice type;
+        struct http_slice type, encoding;
 
-        if (follow_redirect(relay, head) || answer_delete(relay) || answer_replaced(relay, head->status))
+        if (follow_redirect(relay, head) || answer_delete(relay) || answer_replaced(relay, head->status) ||
+            answer_rejected(relay, head->status))
                 return;
+        /* One that an event of ours may be added to: nothing has encoded it. */
         relay->is_event_stream = http_head_get(head, "Content-Type", &type) == 0 && type.size >= 17 &&
-                                 strncasecmp(type.data, "text/event-stream", 17) == 0;
+                                 strncasecmp(type.data, "text/event-stream", 17) == 0 &&
+                                 http_head_get(head, "Content-Encoding", &encoding) == -ENOENT;
         relay->newlines = 2;
         relay->is_answering = true;
         if (send_response_head(relay, head) < 0)
@@ -422,6 +454,11 @@ void relay_client_drained(struct relay *relay)
 {
         if (relay->backend)
                 http_conn_resume(relay->backend);
+}
+
+bool relay_is_of(const struct relay *relay, const char *transport_id)
+{
+        return streq(relay->exchange->transport_id, transport_id);
 }
 
 void relay_client_gone(struct relay *relay)

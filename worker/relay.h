@@ -23,6 +23,9 @@ void relay_client_drained(struct relay *relay);
 /* The next one of the endpoint's list, or NULL. */
 struct relay *relay_next(struct relay *relay);
 
+/* True when this Mcp-Session-Id came with the request. */
+bool relay_is_of(const struct relay *relay, const char *transport_id);
+
 /* The client left: nothing is answered. Frees the relay, not the exchange. */
 void relay_client_gone(struct relay *relay);
 

@@ -1,5 +1,6 @@
 """envmux-worker in front of an HTTP backend: everything passes, only ids, host and hop are exchanged."""
 
+import http.client
 import json
 import os
 import pathlib
@@ -252,6 +253,63 @@ def test_a_second_client_is_rejected(start):
     answer = worker.finish(connection)
     message = answer.message()
     assert (answer.status, message["id"], reason(message)) == (200, "second", "session_attached")
+
+
+def test_requests_that_are_redirected_at_once_are_all_followed(start):
+    worker = start(attach="join")
+    both = [worker.start_initialize(params={"together": 2})[1] for _ in range(2)]
+    assert [worker.finish(one).status for one in both] == [200, 200]
+
+
+def test_of_two_clients_that_initialize_together_one_is_rejected(start):
+    worker = start(attach="reject")
+    both = [worker.start_initialize(params={"together": 2})[1] for _ in range(2)]
+    messages = [worker.finish(one).message() for one in both]
+    assert sorted("result" in message for message in messages) == [False, True]
+    assert [reason(message) for message in messages if "error" in message] == ["session_attached"]
+
+
+def test_a_client_too_many_takes_the_place_of_the_oldest_quiet_one(start):
+    worker = start()
+    first, second = worker.initialize(), worker.initialize()
+    stream = first.get()
+    assert stream.event()
+    for _ in range(31):
+        last = worker.initialize()
+    assert last.answer.headers["Envmux-Attach"] == "joined" and last.tool("whoami")["session"]
+    assert first.tool("whoami")["session"]
+    assert second.post({"jsonrpc": "2.0", "id": 9, "method": "ping"}).status == 404
+    stream.close()
+
+
+def test_a_backend_cannot_speak_for_the_worker(worker):
+    worker.initialize()
+    answer = worker.request("GET", "/gone")
+    assert answer.status == 410 and "Envmux-Gone" not in answer.headers
+
+
+def test_nothing_is_added_to_an_encoded_stream(worker):
+    client = worker.initialize()
+    answer = worker.finish(client.start("hang", {"stream": True, "encoding": "x-sealed"}))
+    assert answer.event()["params"]["progress"] == 0
+    os.kill(worker.descendants()[0], signal.SIGKILL)
+    with pytest.raises(http.client.IncompleteRead):
+        answer.raw.read()
+
+
+def test_cancellations_that_a_backend_does_not_answer_are_bounded(start):
+    worker = start(request_usec=300_000)
+    client = worker.initialize()
+
+    def fds():
+        return len(os.listdir(f"/proc/{worker.process.pid}/fd"))
+
+    before = fds()
+    calls = [client.start("hang", id=f"deaf-{i}") for i in range(60)]
+    for call in calls:
+        assert reason(worker.finish(call).message()) == "deadline"
+        call.close()
+    wait_until(lambda: fds() < before + 25, "connections to end")
 
 
 def test_an_open_stream_keeps_nothing_alive(start):

@@ -24,6 +24,7 @@ parser.add_argument("--no-reuse", action="store_true", help="bind without SO_REU
 parser.add_argument("--late", type=float, default=0, help="seconds until it listens")
 options = parser.parse_args()
 sessions, cancelled, hanging, gate = {}, [], [], threading.Event()
+together = threading.Barrier(2)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -46,9 +47,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def stream(self):
+    def stream(self, encoding=None):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
+        if encoding:
+            self.send_header("Content-Encoding", encoding)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
 
@@ -81,6 +84,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(307, Location=f"http://{self.headers['Host']}/mcp/" + self.path[4:])
         if path == "/big":
             return self.answer(200, b"x" * 8_000_000, "application/octet-stream")
+        if path == "/gone":
+            return self.answer(410, Envmux_Gone="1")
         if path != "/mcp/":
             return self.echo(body)
         return {"POST": self.post, "GET": self.get, "DELETE": self.delete}[self.command](body)
@@ -101,6 +106,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         message = json.loads(body)
         method = message.get("method")
         if method == "initialize":
+            if message["params"].get("together"):
+                together.wait()
             made = {} if options.no_session else {"Mcp_Session_Id": "b-" + uuid.uuid4().hex}
             sessions[made.get("Mcp_Session_Id")] = message["params"]
             return self.answer(200, {"jsonrpc": "2.0", "id": message["id"], "result": {
@@ -110,6 +117,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(404, {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "unknown"}})
         if method == "notifications/cancelled":
             cancelled.append(message["params"]["requestId"])
+            if str(cancelled[-1]).startswith("deaf"):
+                gate.wait()
         if "id" not in message:
             return self.answer(202)
         return getattr(self, message["params"]["name"])(message, message["params"].get("arguments", {}))
@@ -134,7 +143,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def hang(self, message, arguments):
         hanging.append(message["id"])
         if arguments.get("stream"):
-            self.stream()
+            self.stream(arguments.get("encoding"))
             self.event({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 0}})
         gate.wait()
 
