@@ -59,7 +59,7 @@ void asked_add(struct asked_list *list, struct json_slice id, uint64_t call_seri
         struct asked *asked;
 
         asked_remove(list, id);
-        asked = malloc(sizeof(*asked) + id.size);
+        asked = id.size <= TOKEN_BYTES_MAX ? malloc(sizeof(*asked) + id.size) : NULL;
         if (!asked)
                 return;
         asked->call_serial = call_serial;

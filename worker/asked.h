@@ -12,7 +12,8 @@ int asked_new(struct asked_list **ret);
 struct asked_list *asked_free(struct asked_list *list);
 
 /* The backend asked under id. call_serial: on that call's stream, 0: on client's GET stream (or its
- * backlog). client is not dereferenced. Without memory nothing is remembered. */
+ * backlog). client is not dereferenced. Without memory, or of an id longer than TOKEN_BYTES_MAX, nothing is
+ * remembered. */
 void asked_add(struct asked_list *list, struct json_slice id, uint64_t call_serial, const struct client *client);
 
 /* Where it went: true with both outputs. */

@@ -129,6 +129,8 @@ static int token_invent(struct calls *calls, struct json_slice like, struct toke
 static int call_name(struct calls *calls, struct json_slice token, bool verbatim, struct token *ret_own,
                      struct token *ret_wire, struct call *(*find)(const struct calls *calls, struct json_slice token))
 {
+        if (token.size > TOKEN_BYTES_MAX)
+                return -E2BIG;
         int r = token_copy(ret_own, token.data, token.size);
 
         if (r < 0)

@@ -10,6 +10,7 @@
 #include <sys/queue.h>
 
 #define CALLS_MAX 1024u
+#define TOKEN_BYTES_MAX 4096u /* of an id or a progress token: they are kept while the backend is at it */
 
 struct client;
 struct stream;
@@ -42,7 +43,7 @@ struct calls *calls_free(struct calls *calls);
 
 /* Adds a call under the client's id and progress token (size 0: none). They go on the wire as they
  * are when verbatim is asked for and nothing in flight has them; else as fresh ones of the same JSON
- * type. -ENOBUFS: CALLS_MAX are in flight. */
+ * type. -ENOBUFS: CALLS_MAX are in flight; -E2BIG: one of them is longer than TOKEN_BYTES_MAX. */
 int calls_add(struct calls *calls, struct json_slice id, struct json_slice progress, bool verbatim,
               usec_t deadline_usec, struct call **ret);
 void calls_remove(struct calls *calls, struct call *call);

@@ -57,7 +57,7 @@ static int request_write(struct stdio *stdio, const struct jsonrpc_message *mess
 int forward_request(struct stdio *stdio, struct client *client, struct stream *stream,
                     const struct jsonrpc_message *message, struct call **ret, enum reason *ret_reason)
 {
-        bool verbatim = clients_count(stdio->worker->clients) <= 1;
+        bool verbatim = !stdio->is_shared;
         usec_t deadline = usec_add(now_usec(), life_request_usec(stdio->worker->life));
         struct call *call;
 
@@ -68,7 +68,7 @@ int forward_request(struct stdio *stdio, struct client *client, struct stream *s
         int r = calls_add(stdio->calls, message->id, progress_token(message), verbatim, deadline, &call);
 
         if (r < 0) {
-                *ret_reason = r == -ENOBUFS ? REASON_overloaded : REASON_internal;
+                *ret_reason = r == -ENOBUFS ? REASON_overloaded : r == -E2BIG ? REASON_bad_request : REASON_internal;
                 return r;
         }
         r = request_write(stdio, message, call);

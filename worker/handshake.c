@@ -57,6 +57,16 @@ static void stream_refuse(struct stream *stream, enum reason reason, struct json
                 stream_fail(stream, &failure, id);
 }
 
+/* Who was on its way in when the session ended in favour of another finds the next one; once comments
+ * have begun the answer it is too late for that. */
+static void stream_turn_away(struct stream *stream, struct json_slice id)
+{
+        if (stream->is_begun)
+                stream_refuse(stream, REASON_replaced, id);
+        else
+                stream_gone(stream);
+}
+
 /* ---- attaching ---- */
 
 static void on_alias(enum key_kind kind, const char *key, void *userdata)
@@ -94,6 +104,7 @@ static const char *attach(struct stdio *stdio, struct client *client, enum reaso
                 return NULL;
         }
         stdio->handshake.had_client = true;
+        stdio->is_shared |= clients_count(worker->clients) > 1;
         backlog_move(&client->backlog, &stdio->unattached);
         clients_alias_of(worker->clients, client, false, on_alias, worker->link);
         link_status_changed(worker->link);
@@ -117,7 +128,7 @@ static void admit(struct stdio *stdio, struct client *client_consume, struct str
         }
         if (life_is_replaced(worker->life)) {
                 client_free(client_consume);
-                stream_gone(stream);
+                stream_turn_away(stream, id);
                 return life_end(worker->life, GONE_REPLACED, REASON_replaced, NULL);
         }
         const char *word = jsonrpc_parse(handshake->response, handshake->response_size, &answer) >= 0 &&
@@ -315,10 +326,11 @@ void handshake_fail_all(struct stdio *stdio, const struct failure *failure)
         while ((waiting = waiting_take(&stdio->handshake))) {
                 struct jsonrpc_message message;
 
-                /* Who was on its way in when somebody else replaced the session finds the next one. */
-                if (waiting->stream && failure->reason == REASON_replaced)
-                        stream_gone(waiting->stream);
-                else if (waiting->stream && jsonrpc_parse(waiting->text, waiting->size, &message) >= 0)
+                if (!waiting->stream || jsonrpc_parse(waiting->text, waiting->size, &message) < 0)
+                        ; /* nobody waits */
+                else if (failure->reason == REASON_replaced)
+                        stream_turn_away(waiting->stream, message.id);
+                else
                         stream_fail(waiting->stream, failure, message.id);
                 waiting_free(waiting);
         }

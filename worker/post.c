@@ -14,9 +14,6 @@ struct post {
         size_t size, allocated;
 };
 
-/* Revisions whose messages this endpoint carries. */
-static const char *const versions[] = { "2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25" };
-
 /* ---- head and body ---- */
 
 static bool is_json(const struct http_head *head)
@@ -103,24 +100,6 @@ void post_body(struct stdio *stdio, struct exchange *exchange, const void *data,
 }
 
 /* ---- messages ---- */
-
-/* The negotiated revision is always right; another one that exists is let pass, as the SDKs do. */
-static bool version_is_fine(const struct stdio *stdio, const struct exchange *exchange)
-{
-        struct http_slice value;
-        int r = http_head_get(exchange->head, "MCP-Protocol-Version", &value);
-
-        if (r == -ENOENT)
-                return true;
-        if (r < 0)
-                return false;
-        if (stdio->handshake.version[0] && http_slice_is(value, stdio->handshake.version))
-                return true;
-        for (size_t i = 0; i < ELEMENTSOF(versions); i++)
-                if (http_slice_is(value, versions[i]))
-                        return true;
-        return false;
-}
 
 static void accepted(struct exchange *exchange)
 {
@@ -245,11 +224,16 @@ static void take(struct stdio *stdio, struct exchange *exchange, const struct js
         struct client *client;
         enum reason reason;
 
+        bool is_initialize = message->kind == JSONRPC_REQUEST && jsonrpc_method_is(message, "initialize");
+
+        /* Who begins a session while this one ends finds the next one, as those do whom the door turns away. */
+        if (stdio->failure && is_initialize && !reason_is_infra(stdio->failure->reason))
+                return exchange_gone(exchange);
         if (stdio->failure)
                 return exchange_fail(exchange, stdio->failure, id.data, id.size);
-        if (message->kind == JSONRPC_REQUEST && jsonrpc_method_is(message, "initialize"))
+        if (is_initialize)
                 return handshake_request(stdio, exchange, message);
-        if (!version_is_fine(stdio, exchange))
+        if (!stdio_version_is_fine(stdio, exchange))
                 return exchange_refuse(exchange, REASON_unsupported_version, NULL, id.data, id.size);
         if (stdio_client_of(stdio, exchange, &client, &reason) < 0)
                 return exchange_refuse(exchange, reason, NULL, id.data, id.size);

@@ -63,6 +63,26 @@ int stdio_client_of(const struct stdio *stdio, const struct exchange *exchange, 
         return 0;
 }
 
+/* Revisions whose messages this endpoint carries. */
+static const char *const versions[] = { "2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25" };
+
+bool stdio_version_is_fine(const struct stdio *stdio, const struct exchange *exchange)
+{
+        struct http_slice value;
+        int r = http_head_get(exchange->head, "MCP-Protocol-Version", &value);
+
+        if (r == -ENOENT)
+                return true;
+        if (r < 0)
+                return false;
+        if (stdio->handshake.version[0] && http_slice_is(value, stdio->handshake.version))
+                return true;
+        for (size_t i = 0; i < ELEMENTSOF(versions); i++)
+                if (http_slice_is(value, versions[i]))
+                        return true;
+        return false;
+}
+
 /* A client that leaves does not cancel in these revisions: the call goes on, and keeps the session
  * busy until it is answered. */
 static void on_stream_lost(struct stream *stream, void *userdata)

@@ -69,6 +69,8 @@ static void get_end(struct stdio *stdio, struct exchange *exchange)
 
         if (stdio->failure)
                 return exchange_gone(exchange);
+        if (!stdio_version_is_fine(stdio, exchange))
+                return exchange_refuse(exchange, REASON_unsupported_version, NULL, NULL, 0);
         if (stdio_client_of(stdio, exchange, &client, &reason) < 0)
                 return exchange_refuse(exchange, reason, NULL, NULL, 0);
         if (client->get_stream)
@@ -96,6 +98,8 @@ static void delete_end(struct stdio *stdio, struct exchange *exchange)
         struct failure failure = { .reason = REASON_session_ended, .detail = "its client deleted it" };
         struct client *client;
 
+        if (!stdio_version_is_fine(stdio, exchange))
+                return exchange_refuse(exchange, REASON_unsupported_version, NULL, NULL, 0);
         if (!exchange->transport_id[0])
                 return exchange_refuse(exchange, REASON_session_required, NULL, NULL, 0);
         client = clients_find(worker->clients, exchange->transport_id);

@@ -26,6 +26,8 @@ struct stdio {
         struct calls *calls;
         struct asked_list *asked;
         struct handshake handshake;
+        bool is_shared;                 /* two clients were attached at once: from then on no id goes on the wire as
+                                         * it is, since answers to one that left may still come */
         struct backlog unattached;      /* what the backend said before any client was attached */
         const struct failure *failure;  /* set once the session has ended: the answer to everything */
         size_t body_bytes;              /* of request bodies that are being received */
@@ -42,6 +44,11 @@ extern const struct stream_ops stdio_stream_ops; /* userdata: struct stdio */
  * attached. 0, or the reason for which there is none. */
 int stdio_client_of(const struct stdio *stdio, const struct exchange *exchange, struct client **ret,
                     enum reason *ret_reason);
+
+/* Whether MCP-Protocol-Version, where it is given, names a revision that can be spoken here (Streamable
+ * HTTP, "Protocol Version Header"). The negotiated one is always right; another one that exists is let
+ * pass, as the SDKs do. */
+bool stdio_version_is_fine(const struct stdio *stdio, const struct exchange *exchange);
 
 /* A client leaves: whoever still waits hears failure, the backend hears which requests nobody waits
  * for, its keys end. Frees it. */

@@ -127,6 +127,21 @@ def test_joined_clients_with_the_same_ids_get_their_own_answers(worker):
         assert events[1]["id"] == 7 and events[1]["result"]["content"][0]["text"] == value
 
 
+def test_the_late_answer_to_a_client_that_left_is_not_taken_for_anothers(worker):
+    first = worker.initialize()
+    first.start("hold", {"name": "x"}, id=7)
+    wait_until(lambda: '"hold"' in "".join(first.tool("received")), "the call at the backend")
+    assert first.post(cancelled(7)).status == 202
+    second = worker.initialize()
+    assert first.delete().status == 200
+    waiting = second.start("hold", {"name": "y"}, id=7)
+    wait_until(lambda: '"y"' in "".join(second.tool("received")), "the call at the backend")
+    second.last_id = 100
+    assert second.tool("release", name="x", value="of the first") == "done"
+    assert second.tool("release", name="y", value="of the second") == "done"
+    assert worker.finish(waiting).message()["result"]["content"][0]["text"] == "of the second"
+
+
 def test_attach_reject(start):
     worker = start(attach="reject")
     worker.initialize()
@@ -335,7 +350,9 @@ POST = wh.POST_HEADERS
     ("POST", "/mcp/other", json.dumps(PING), POST, 404, "unknown_path"),
     ("GET", "/mcp", None, {"Accept": "application/json"}, 406, "not_acceptable"),
     ("GET", "/mcp", None, {"Accept": "text/event-stream", "Mcp-Session-Id": "nobody"}, 404, "unknown_session"),
+    ("GET", "/mcp", None, {"Accept": "text/event-stream", "MCP-Protocol-Version": "2026-07-28"}, 400, "unsupported_version"),
     ("DELETE", "/mcp", None, {}, 400, "session_required"),
+    ("DELETE", "/mcp", None, {"MCP-Protocol-Version": "nonsense"}, 400, "unsupported_version"),
     ("DELETE", "/mcp", None, {"Mcp-Session-Id": "nobody"}, 404, "unknown_session"),
     ("PUT", "/mcp", "", {}, 405, "method_not_allowed"),
 ])
@@ -368,6 +385,17 @@ def test_an_id_in_flight_cannot_be_used_again(worker):
     assert answer.status == 400 and reason(answer.message()) == "duplicate_id"
     client.tool("release", name="x")
     assert worker.finish(call).message()["id"] == 5
+
+
+def test_an_id_has_a_longest_size(worker):
+    client = worker.initialize()
+    assert client.tool("echo", a=1) == {"a": 1}
+    answer = client.post({"jsonrpc": "2.0", "id": "x" * 5000, "method": "ping"})
+    assert answer.status == 400 and reason(answer.message()) == "bad_request"
+    ping = {"jsonrpc": "2.0", "id": 50, "method": "ping", "params": {"_meta": {"progressToken": "x" * 5000}}}
+    answer = client.post(ping)
+    assert answer.status == 400 and answer.message()["id"] == 50
+    assert client.post({"jsonrpc": "2.0", "id": "x" * 1000, "method": "ping"}).status == 200
 
 
 def test_a_client_initializes_once(worker):
@@ -593,6 +621,19 @@ def test_delete_ends_the_session_with_its_last_client(worker):
     assert worker.supervisor.wait("GONE").body.cause == wh.DELETED
     worker.wait_exit()
     assert not is_alive(backend)
+
+
+def test_who_comes_in_while_the_last_client_leaves_is_sent_on(worker):
+    client = worker.initialize()
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {}}).encode()
+    coming = wh.UnixConnection(worker.socket_path)
+    coming.connect()
+    headers = wh.POST_HEADERS | {"Host": "x", "Envmux-Transport": "later", "Expect": "100-continue", "Content-Length": len(body)}
+    coming.sock.sendall(b"POST /mcp HTTP/1.1\r\n" + "".join(f"{k}: {v}\r\n" for k, v in headers.items()).encode() + b"\r\n")
+    assert b" 100 " in coming.sock.recv(100)
+    assert client.delete().status == 200
+    coming.sock.sendall(body)
+    assert b" 410 " in coming.sock.recv(100)
 
 
 def test_an_idle_session_ends(start):
