@@ -219,3 +219,24 @@ struct failure_owned *failure_owned_free(struct failure_owned *owned)
         free(owned);
         return NULL;
 }
+
+int failure_to_plain(const struct failure *f, char **ret, size_t *ret_size)
+{
+        _cleanup_json_writer_ struct json_writer w = {};
+        _cleanup_free_ char *data = NULL, *sentence = NULL;
+        size_t data_size;
+        int r = failure_to_json(f, &data, &data_size);
+
+        if (r < 0)
+                return r;
+        if (asprintf(&sentence, "%s%s%s", reason_text(f->reason), f->detail ? ": " : "", f->detail ?: "") < 0) {
+                sentence = NULL;
+                return -ENOMEM;
+        }
+        json_writer_text(&w, "{\"error\":");
+        json_writer_string(&w, sentence);
+        json_writer_text(&w, ",\"envmux\":");
+        json_writer_raw(&w, data, data_size);
+        json_writer_text(&w, "}");
+        return json_writer_finish(&w, ret, ret_size);
+}

@@ -38,6 +38,9 @@ struct failure {
  * id_token holds the raw bytes of the request's id, NULL makes it null. *ret is the caller's. */
 int failure_to_jsonrpc(const struct failure *f, const char *id_token, size_t id_size, char **ret, size_t *ret_size);
 
+/* The error body of what is no JSON-RPC: {"error": sentence, "envmux": {"reason": …}}. */
+int failure_to_plain(const struct failure *f, char **ret, size_t *ret_size);
+
 /* The object of error.data.envmux alone, as travels in IPC blobs; the reverse is failure_from_json:
  * reason, infra, detail, retry_after, exit_status or signal ("SIGKILL"), stderr. Members with nothing to
  * say are absent. It quotes the newest 20 lines of standard error, 512 bytes each, and 1024 of detail, so

@@ -1,31 +1,6 @@
 #include "router/answer.h"
 
-#include "common/json_writer.h"
-
-#include <stdio.h>
-
 #define RETRY_AFTER_SEC 1 /* where a failure does not know better */
-
-static int failure_to_plain(const struct failure *f, char **ret, size_t *ret_size)
-{
-        _cleanup_json_writer_ struct json_writer w = {};
-        _cleanup_free_ char *data = NULL, *sentence = NULL;
-        size_t data_size;
-        int r = failure_to_json(f, &data, &data_size);
-
-        if (r < 0)
-                return r;
-        if (asprintf(&sentence, "%s%s%s", reason_text(f->reason), f->detail ? ": " : "", f->detail ?: "") < 0) {
-                sentence = NULL;
-                return -ENOMEM;
-        }
-        json_writer_text(&w, "{\"error\":");
-        json_writer_string(&w, sentence);
-        json_writer_text(&w, ",\"envmux\":");
-        json_writer_raw(&w, data, data_size);
-        json_writer_text(&w, "}");
-        return json_writer_finish(&w, ret, ret_size);
-}
 
 void answer_failure(struct http_conn *conn, enum answer_form form, unsigned status, const struct failure *f,
                     struct json_slice id, const char *allow)

@@ -49,7 +49,7 @@ static void reply_failure(struct call *call, unsigned status, const struct failu
         _cleanup_free_ char *json = NULL;
         size_t size = 0;
 
-        (void) failure_to_jsonrpc(f, NULL, 0, &json, &size);
+        (void) failure_to_plain(f, &json, &size);
         reply(call, status, f->retry_after_sec, json, json ? size : 0);
 }
 

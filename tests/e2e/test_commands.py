@@ -97,10 +97,11 @@ def leave(run):
     ({"idle_timeout": "50ms"}, lambda run: None, "it was idle for too long"),
     ({"lifetime": "200ms"}, lambda run: None, "its maximum lifetime was over"),
     ({}, lambda run: run.http("DELETE", "/lake/s/k1"), "it was deleted"),
-    ({}, lambda run: leave(run), "its client deleted it"),
+    (None, lambda run: leave(run), "its client deleted it"),
 ], ids=["idle", "lifetime", "api", "client"])
 def test_show_tells_ends_apart(run, body, end, detail):
-    assert run.http("PUT", "/lake/s/k1", body)[0] == 201
+    if body is not None:  # what PUT made, no client ends
+        assert run.http("PUT", "/lake/s/k1", body)[0] == 201
     end(run)
     wait_until(lambda: not run.sessions(), "the session is over")
     ended = show(run, "lake/k1")
@@ -108,7 +109,7 @@ def test_show_tells_ends_apart(run, body, end, detail):
     assert detail in run.ctl("show", "lake/k1").stdout and f"({ended['reason']}: {detail})" in run.log()
     # Whoever comes for it hears the same.
     status, _, payload = run.http("GET", "/lake/s/k1")
-    assert status == 404 and json.loads(payload)["error"]["data"]["envmux"]["detail"] == detail
+    assert status == 404 and json.loads(payload)["envmux"]["detail"] == detail
 
 
 def test_the_url_of_a_session_is_one(run):

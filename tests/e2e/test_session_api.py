@@ -36,7 +36,7 @@ def test_put_is_idempotent(run):
     assert (status, again["id"]) == (200, made["id"])
     status, refused = put(run, "k", {**body, "seed": 43})
     assert status == 409
-    assert refused["error"]["data"]["envmux"]["reason"] == "session_exists"
+    assert refused["envmux"]["reason"] == "session_exists"
     with Client(run.mcp("lake", "k"), keep=True) as client:
         assert first_map(client) == MAPS[42]
         assert client.initialize_headers["Envmux-Session"] == "k"

@@ -49,7 +49,7 @@ def delete(run, key, server="lake"):
 
 
 def reason(answer):
-    return answer["error"]["data"]["envmux"]["reason"]
+    return answer["envmux"]["reason"]
 
 
 def running(run, n):
@@ -341,7 +341,7 @@ def test_prepare_runs_once_before_the_first_start(envmux, tmp_path):
 def test_a_failed_prepare_is_told_with_its_last_words(envmux):
     run = envmux(servers(lake=lake(prepare=[sys.executable, "-c", "print('no network'); raise SystemExit(4)"])))
     status, answer = put(run, "k", {})
-    told = answer["error"]["data"]["envmux"]
+    told = answer["envmux"]
     assert status == 503 and told["reason"] == "start_failed"
     assert told["exit_status"] == 4 and told["stderr"] == ["no network"]
     running(run, 0)

@@ -338,7 +338,7 @@ def test_100_sessions_leave_nothing(host):
 
 
 def told(answer):
-    return answer["error"]["data"]["envmux"]
+    return answer["envmux"]
 
 
 def tasks_of(uid):
