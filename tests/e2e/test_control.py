@@ -62,6 +62,7 @@ def test_every_member_of_a_session_is_described(run):
     with foreign(run) as control:
         with Client(run.mcp("noisy", key="k1")):
             assert set(show(run, "noisy/k1")) == set(control.Show("noisy/k1")["session"])
+        assert run.http("DELETE", "/noisy/s/k1")[0] == 204
         wait_until(lambda: not run.sessions(), "the session is over")
         assert set(show(run, "noisy/k1")) == set(control.Show("noisy/k1")["session"])
 

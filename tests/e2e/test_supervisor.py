@@ -96,7 +96,7 @@ def test_session_api_makes_finds_resets_and_ends(envmux):
     with Client(run.mcp("lake", "k")) as client:
         assert client.read("control://status")["step_count"] == 0
 
-    wait_until(lambda: get(run, "k")[0] == 404, "the end by the client's DELETE")
+    assert get(run, "k")[0] == 200 # a client that leaves does not end what PUT made
     assert delete(run, "k") == 204 and delete(run, "k") == 204
     assert reason(get(run, "k")[1]) == "session_ended"
     assert reason(get(run, "never")[1]) == "unknown_session"
@@ -120,7 +120,7 @@ def test_put_after_the_end_is_the_next_generation(envmux):
 def test_put_refuses_with_words(envmux, body, hint):
     run = envmux(servers())
     status, _, answer = run.http("PUT", "/lake/s/k", body, {"Content-Type": "application/json"})
-    assert status == 400 and hint in json.loads(answer)["error"]["message"]
+    assert status == 400 and hint in json.loads(answer)["error"]
     assert run.sessions() == []
 
 
