@@ -3,7 +3,12 @@
 #include "common/log.h"
 #include "router/router.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 #define CLIENTS_DEFAULT 4096
+#define HALF_OPEN_SEC 60 /* a client whose machine or network is gone is noticed after this */
 #define HEAD_USEC (15 * USEC_PER_SEC)
 #define BODY_USEC (60 * USEC_PER_SEC)
 #define WRITE_USEC (60 * USEC_PER_SEC)
@@ -173,12 +178,31 @@ void clients_done(struct clients *all)
                 client_free(c);
 }
 
+/* Accepted connections inherit these: an open stream to a peer that is no more must not stay for ever,
+ * and keep the next one from opening. Listeners of other kinds than TCP refuse them: fine. */
+static void notice_half_open(int listener_fd)
+{
+        static const struct {
+                int level, name, value;
+        } options[] = {
+                { SOL_SOCKET, SO_KEEPALIVE, 1 },
+                { IPPROTO_TCP, TCP_KEEPIDLE, HALF_OPEN_SEC / 2 },
+                { IPPROTO_TCP, TCP_KEEPINTVL, HALF_OPEN_SEC / 6 },
+                { IPPROTO_TCP, TCP_KEEPCNT, 3 },
+                { IPPROTO_TCP, TCP_USER_TIMEOUT, HALF_OPEN_SEC * 1000 },
+        };
+
+        for (size_t i = 0; i < ELEMENTSOF(options); i++)
+                (void) setsockopt(listener_fd, options[i].level, options[i].name, &options[i].value, sizeof(int));
+}
+
 int clients_listen(struct clients *all, int first_fd, unsigned n_fds)
 {
         all->listeners = calloc(n_fds, sizeof(*all->listeners));
         if (!all->listeners)
                 return -ENOMEM;
         for (unsigned i = 0; i < n_fds; i++) {
+                notice_half_open(first_fd + (int) i);
                 int r = http_listener_new(all->router->base, first_fd + (int) i, false, on_accept, all,
                                           &all->listeners[i]);
 

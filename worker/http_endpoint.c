@@ -155,7 +155,8 @@ static int http_on_spawned(struct worker *worker)
 {
         struct http_endpoint *endpoint = worker->endpoint_data;
 
-        http_address_await(endpoint->address, child_pid(worker->child));
+        /* From the worker down: a server that daemonized is still the session's. */
+        http_address_await(endpoint->address, getpid());
         return 0;
 }
 

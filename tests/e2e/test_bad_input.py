@@ -139,3 +139,13 @@ def test_session_api_refuses(run, body):
 def test_session_api_body_too_large(run):
     status, _, payload = run.http("PUT", "/lake/s/api", {"config": {"x": "a" * 1_000_000}})
     assert (status, error_of(payload)) == (413, "body_too_large")
+
+
+def test_a_client_whose_network_is_gone_is_noticed(run):
+    """The kernel probes every connection that is silent (timer 02 of /proc/net/tcp is keep-alive)."""
+    with socket.create_connection(("127.0.0.1", run.port)) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
+        ours = f"0100007F:{run.port:04X} 0100007F:{client.getsockname()[1]:04X}"
+        (line,) = [line for line in open("/proc/net/tcp") if ours in line]
+        assert line.split()[5].startswith("02:")
