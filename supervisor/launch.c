@@ -36,6 +36,22 @@ static int fail(int error, char **ret_failure, const char *what)
         return error;
 }
 
+/* As a shell would need it written, so that empty words and spaces show. */
+static void describe_word(struct json_writer *w, const char *word)
+{
+        if (*word && !strpbrk(word, " \t\n\"'$`\\|&;<>()*?[]{}#~")) {
+                json_writer_format(w, " %s", word);
+                return;
+        }
+        json_writer_text(w, " '");
+        for (; *word; word++)
+                if (*word == '\'')
+                        json_writer_text(w, "'\\''");
+                else
+                        json_writer_raw(w, word, 1);
+        json_writer_text(w, "'");
+}
+
 int launch_describe_command(struct session *s, const struct server_config *server, const char *path)
 {
         char seed[32] = "";
@@ -58,7 +74,7 @@ int launch_describe_command(struct session *s, const struct server_config *serve
 
                 if (r < 0)
                         return r;
-                json_writer_format(&w, " %s", expanded);
+                describe_word(&w, expanded);
         }
         free(s->command);
         s->command = NULL;

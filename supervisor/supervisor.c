@@ -113,7 +113,9 @@ static void on_routers_up(struct supervisor *supervisor)
         /* Ready and ending at once would be asked to end a second time, which kills. */
         if (supervisor->is_stopping)
                 return;
-        log_info("ready: %zu servers, %u routers", supervisor->config->n_servers, supervisor->config->routers);
+        log_info("ready: %zu server%s, %u router%s", supervisor->config->n_servers,
+                 supervisor->config->n_servers == 1 ? "" : "s", supervisor->config->routers,
+                 supervisor->config->routers == 1 ? "" : "s");
         notify_ready("Serving");
 }
 

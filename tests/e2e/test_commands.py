@@ -276,3 +276,10 @@ def test_completion_asks_the_daemon(run):
 
     assert complete("show") == [run.sessions()[0]["id"]]
     assert sorted(complete("call")) == ["lake", "noisy"]
+
+
+def test_show_writes_the_command_as_a_shell_would_need_it(envmux):
+    """An argument that is empty in this session, or holds spaces, is still one to be seen."""
+    run = envmux({"mcpServers": {"lake": {"command": "frozen-lake", "args": ["--seed", "${envmux:seed}", "--size=4"]}}})
+    assert run.http("PUT", "/lake/s/k", {})[0] == 201
+    assert show(run, "lake/k")["command"].endswith("frozen-lake --seed '' --size=4")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pathlib
+import shlex
 import socket
 
 import pytest
@@ -44,7 +45,7 @@ def test_foreign_client_lists_and_shows(run):
         assert by_id["state"] == "active"
         assert by_id["labels"] == {"row": "5"}
         assert by_id["config"] == {"n": 123456789012345678901234567890}
-        assert Process.read(by_id["backend_pid"]).command_line() == by_id["command"].split()
+        assert Process.read(by_id["backend_pid"]).command_line() == shlex.split(by_id["command"])
         assert by_id["url"] == "/lake/s/k1/mcp"
         assert control.List("noisy")["sessions"] == []
         servers = control.Servers()
