@@ -10,8 +10,9 @@ import harness
 def pytest_configure(config):
     if not harness.ENVMUX.exists():
         raise pytest.UsageError(f"{harness.ENVMUX} is missing: run ./dev build first")
-    # The pinned Node.js: the clients need a newer one than Debian 12 has.
-    os.environ["PATH"] = f"{harness.NODE_MODULES / '.bin'}:{os.environ['PATH']}"
+    # The pinned Node.js: the clients need a newer one than Debian 12 has, whose npm links no bin of it.
+    for folder in harness.NODE_MODULES.glob("node-linux-*/bin"):
+        os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
 
 
 @pytest.fixture
