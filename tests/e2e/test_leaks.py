@@ -53,6 +53,7 @@ def storm(run, n):
 def test_200_sessions_leave_nothing(envmux):
     run = envmux(CONFIG)
     storm(run, SESSIONS)  # pools and caches get their size
+    harness.wait_until(lambda: len(run.look()) == 1 + len(run.routers()), "the last workspace's remover to end")
     before = footprint(run)
     memory = {process: private_memory(process) for process in [run.supervisor(), *run.routers()]}
 
