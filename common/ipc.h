@@ -18,6 +18,7 @@
 #define IPC_SERVER_SIZE 72    /* server name: 1–64 of [A-Za-z0-9._-] */
 #define IPC_PRINCIPAL_SIZE 136
 #define IPC_KEY_SIZE 264      /* key: 1–256 bytes 0x21–0x7E */
+#define IPC_META_SIZE 136     /* name of a _meta entry: 1–128 bytes 0x21–0x7E */
 
 enum ipc_role {
         IPC_S = 1 << 0, /* supervisor */
@@ -30,7 +31,31 @@ enum key_kind {
         KEY_NAMED = 1,     /* caller-chosen: /s/KEY or the Envmux-Session header, one name space */
         KEY_TRANSPORT = 2, /* Mcp-Session-Id, minted by a router */
         KEY_CLIENT = 3,    /* identity hash of clientInfo (common/identity.h) */
+        KEY_META = 4,      /* a _meta entry that a client keeps stable; the server's configuration names it */
+        KEY_SHARED = 5,    /* none was given: the principal's one instance (KEY_SHARED_* below) */
+        KEY_REQUEST = 6,   /* none was given: minted by a router for one stateless request */
+        KEY_HANDLE = 7,    /* only ever an alias: what a KEY_REQUEST session gave out to come back by
+                            * (common/handle.h) */
+        KEY_PROBE = 8,     /* the supervisor's own disposable backend that shows its era; no router hears of it */
         KEY__MAX,
+};
+
+/* The keys of kind KEY_SHARED. One process speaks one era, so a principal may have one of each. */
+#define KEY_SHARED_MODERN "shared"
+#define KEY_SHARED_LEGACY "shared-legacy"
+
+/* What a definition's backends speak over stdio. A process is pinned to one era by its first message. */
+enum backend_era {
+        ERA_UNKNOWN = 0, /* not asked yet */
+        ERA_LEGACY = 1,  /* MCP up to 2025-11-25 alone: modern requests are refused so that clients fall back */
+        ERA_MODERN = 2,  /* it answered server/discover; it may speak the older revisions too */
+};
+
+/* What a stateless request (MCP 2026-07-28) that names no key gets. */
+enum keyless_policy {
+        KEYLESS_SHARED = 0,      /* the principal's one instance of the server */
+        KEYLESS_PER_REQUEST = 1, /* a backend of its own */
+        KEYLESS_REJECT = 2,      /* an error that says how to name one */
 };
 
 enum attach_policy {
@@ -77,6 +102,9 @@ struct ipc_server {
         uint8_t is_default;            /* also served without /SERVER */
         uint8_t transport;             /* enum transport */
         uint8_t keys;                  /* bit mask 1 << enum key_kind: what may create or join a session */
+        uint8_t era;                   /* enum backend_era; stdio backends only, pushed again when it is learnt */
+        uint8_t keyless;               /* enum keyless_policy */
+        char meta_key[IPC_META_SIZE];  /* the _meta entry of KEY_META; "" without it */
 };
 
 struct ipc_session {
@@ -108,12 +136,14 @@ struct ipc_resolve {
         uint8_t has_seed;
         int64_t seed;                  /* ?seed= of the URL */
         char stale_id[IPC_ID_SIZE];    /* a session that answered GONE or refused: do not name it again */
+        uint8_t is_modern;             /* for a stateless request: the definition's era is found out first */
 };
 
 enum resolve_code {
         RESOLVE_OK = 0,
         RESOLVE_UNKNOWN = 1,           /* no such key, and may_create was not set */
         RESOLVE_FAILED = 2,            /* blob says why */
+        RESOLVE_LEGACY = 3,            /* is_modern was set, and this definition is ERA_LEGACY: nothing was started */
 };
 
 struct ipc_resolved {
@@ -179,6 +209,10 @@ struct ipc_stop {
         uint64_t drain_usec;           /* how long requests in flight may still finish */
         uint64_t rung_usec;            /* wait after closing stdin, and again after SIGTERM */
         uint32_t reason;               /* enum reason given to clients still waiting */
+};
+
+struct ipc_era {
+        uint32_t era;                  /* enum backend_era */
 };
 
 struct ipc_logs_get {

@@ -3,6 +3,7 @@ noinst_LIBRARIES += libcommon.a
 libcommon_a_SOURCES = \
 	common/fd.c common/fd.h \
 	common/failure.c common/reason.c common/reason.def common/reason.h \
+	common/handle.c common/handle.h \
 	common/identity.c common/identity.h common/identity_canonical.c \
 	common/json_scan.c common/json_scan.h common/json_string.c common/json_value.c \
 	common/json_writer.c common/json_writer.h \
@@ -25,6 +26,7 @@ libcommon_a_SOURCES = \
 	common/ipc.c common/ipc.h common/ipc_messages.def \
 	common/log.c common/log.h \
 	common/macro.h \
+	common/mcp.c common/mcp.h \
 	common/process_tree.c common/process_tree.h \
 	common/template.c common/template.h \
 	common/time_text.c common/time_text.h \

@@ -288,7 +288,8 @@ static void on_change(struct session *s, enum session_state old, void *userdata)
 static bool resolve_is_valid(const struct ipc_resolve *a)
 {
         return IPC_STRING_OK(a->server) && IPC_STRING_OK(a->principal) && IPC_STRING_OK(a->key) &&
-               IPC_STRING_OK(a->stale_id) && a->key[0] && a->kind > 0 && a->kind < KEY__MAX;
+               IPC_STRING_OK(a->stale_id) && a->key[0] && a->kind > 0 && a->kind < KEY_PROBE &&
+               !(a->kind == KEY_HANDLE && a->may_create);
 }
 
 static int question_set_config(struct question *q, const struct ipc_message *m)

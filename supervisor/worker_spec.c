@@ -8,6 +8,8 @@ const char *key_kind_to_string(enum key_kind kind)
 {
         static const char *const words[KEY__MAX] = {
                 [KEY_NAMED] = "named", [KEY_TRANSPORT] = "transport", [KEY_CLIENT] = "client",
+                [KEY_META] = "meta", [KEY_SHARED] = "shared", [KEY_REQUEST] = "request", [KEY_HANDLE] = "handle",
+                [KEY_PROBE] = "probe",
         };
 
         return (unsigned) kind < KEY__MAX ? words[kind] : NULL;

@@ -24,7 +24,9 @@ struct field {
 };
 
 static const char *const kind_words[] = {
-        [KEY_NAMED] = "named", [KEY_TRANSPORT] = "transport", [KEY_CLIENT] = "client", [KEY__MAX] = NULL,
+        [KEY_NAMED] = "named", [KEY_TRANSPORT] = "transport", [KEY_CLIENT] = "client",
+        [KEY_META] = "meta", [KEY_SHARED] = "shared", [KEY_REQUEST] = "request", [KEY_HANDLE] = "handle",
+        [KEY_PROBE] = "probe", [KEY__MAX] = NULL,
 };
 static const char *const transport_words[] = {
         [TRANSPORT_STDIO] = "stdio", [TRANSPORT_HTTP] = "http", [TRANSPORT_HTTP + 1] = NULL,
