@@ -27,7 +27,9 @@ libworker_a_SOURCES = \
 	worker/post.c \
 	worker/port_hold.c worker/port_hold.h \
 	worker/reaper.c worker/reaper.h \
-	worker/relay.c worker/relay.h \
+	worker/relay.c worker/relay.h worker/relay_private.h \
+	worker/relay_answer.c \
+	worker/relay_redirect.c \
 	worker/relay_request.c worker/relay_request.h \
 	worker/socket_owner.c worker/socket_owner.h \
 	worker/spec.c worker/spec.h \
