@@ -216,6 +216,23 @@ struct config *config_free(struct config *config)
         return NULL;
 }
 
+bool config_may_create(const struct server_config *server, enum key_kind kind, const char *key)
+{
+        switch (kind) {
+        case KEY_SHARED:
+                if (streq(key, KEY_SHARED_MODERN))
+                        return server->keyless == KEYLESS_SHARED;
+                return streq(key, KEY_SHARED_LEGACY) && server->keys.kinds & 1u << KEY_SHARED;
+        case KEY_REQUEST:
+                return server->keyless == KEYLESS_PER_REQUEST;
+        case KEY_HANDLE:
+        case KEY_PROBE:
+                return false;
+        default:
+                return server->keys.kinds & 1u << kind;
+        }
+}
+
 const struct server_config *config_find(const struct config *config, const char *name)
 {
         for (size_t i = 0; i < config->n_servers; i++)

@@ -7,6 +7,12 @@
 
 struct json_object;
 
+/* What may name a session of a server. */
+struct server_keys {
+        unsigned kinds;           /* bit mask 1 << enum key_kind */
+        char meta[IPC_META_SIZE]; /* the _meta entry of KEY_META, "" without it */
+};
+
 /* One entry of mcpServers / servers. Strings are compiled templates where marked (T). */
 struct server_config {
         char *name;
@@ -19,7 +25,8 @@ struct server_config {
         bool uses_socket;         /* HTTP backend reached by ${envmux:socket} rather than ${envmux:port} */
         char *http_path;          /* MCP endpoint of an HTTP backend, default "/mcp" */
         char **prepare;           /* NULL or an argv run once per definition before its first start */
-        unsigned keys;            /* bit mask 1 << enum key_kind */
+        struct server_keys keys;
+        enum keyless_policy keyless; /* of stateless requests that name no key */
         enum attach_policy attach;
         unsigned sessions_max;
         usec_t idle_usec, lifetime_usec, start_usec, request_usec, drain_usec, rung_usec;
@@ -64,6 +71,9 @@ int config_load(const char *path, struct config **ret, struct config_report *rep
 struct config *config_free(struct config *config);
 DEFINE_CLEANUP(struct config, config_free)
 void config_report_done(struct config_report *report);
+
+/* Whether a client's request with a key of this kind may make a session of this server. */
+bool config_may_create(const struct server_config *server, enum key_kind kind, const char *key);
 
 const struct server_config *config_find(const struct config *config, const char *name);
 

@@ -74,6 +74,17 @@ static struct json_object *string_schema(const struct config_key *key)
         return schema;
 }
 
+/* One of the words, or a word that goes on with a name. */
+static struct json_object *keys_schema(const struct config_key *key)
+{
+        struct json_object *schema = json_object_new_object(), *list = json_object_new_array();
+
+        json_object_array_add(list, words_schema(key->words));
+        json_object_array_add(list, string_schema(key));
+        json_object_object_add(schema, "anyOf", list);
+        return schema;
+}
+
 static struct json_object *array_schema(const struct config_key *key, struct json_object *items)
 {
         struct json_object *schema = json_object_new_object();
@@ -119,7 +130,7 @@ static struct json_object *key_schema(const struct config_key *key)
                 schema = words_schema(key->words);
                 break;
         case CONFIG_KEYS:
-                schema = array_schema(key, words_schema(key->words));
+                schema = array_schema(key, keys_schema(key));
                 break;
         case CONFIG_STRING:
                 schema = string_schema(key);

@@ -35,7 +35,8 @@ static uint64_t default_keys(const struct config *config)
 
 static const char *const transport_words[] = { "stdio", "http", NULL }; /* enum transport */
 static const char *const attach_words[] = { "join", "replace", "reject", NULL }; /* enum attach_policy */
-static const char *const keys_words[] = { "path", "header", "transport", "client", NULL };
+static const char *const keyless_words[] = { "shared", "per-request", "reject", NULL }; /* enum keyless_policy */
+static const char *const keys_words[] = { "path", "header", "transport", "client", "principal", "meta:NAME", NULL };
 
 #define FIELD(type, field) .offset = offsetof(struct type, field), .width = sizeof(((struct type *) NULL)->field)
 #define TOP(field) .places = CONFIG_TOP, FIELD(config, field)
@@ -56,8 +57,14 @@ const struct config_key config_keys[] = {
                  "installing belongs here, not into every session's start" },
         { "keys", BOTH(keys), .type = CONFIG_KEYS, .minimum = 1, .words = keys_words, .default_number = default_keys,
           .default_words = "path, header, transport",
-          .why = "what may name a session; \"client\" lets equal clientInfo share one, "
-                 "and strangers can be equal, so it must be asked for" },
+          .pattern = "^" CONFIG_KEYS_META "[!-~]{1,128}$",
+          .pattern_words = "\"meta:\" and the name of an entry of _meta: 1 to 128 printable ASCII characters, no spaces",
+          .why = "what may name a session; \"client\" lets equal clientInfo share one, \"meta:NAME\" takes an entry of "
+                 "_meta that a client keeps, \"principal\" gives each user one session; "
+                 "strangers can be equal, so these must be asked for" },
+        { "keyless", BOTH(keyless), .type = CONFIG_WORD, .words = keyless_words, .default_text = "shared",
+          .why = "what a stateless request (MCP 2026-07-28) gets that names no key: its user's one session, a session "
+                 "of its own, or an error" },
         { "attach", BOTH(attach), .type = CONFIG_WORD, .words = attach_words, .default_text = "join",
           .why = "what a second initialize on a live key gets: the same backend with its state, a fresh one in its "
                  "place, or an error; a caller that repeats its key means its session" },

@@ -16,10 +16,13 @@ enum config_type {
         CONFIG_SIZE,     /* bytes */
         CONFIG_COUNT,    /* unsigned */
         CONFIG_WORD,     /* an enum: one of words, in its order */
-        CONFIG_KEYS,     /* bit mask of enum key_kind: an array of words */
+        CONFIG_KEYS,     /* struct server_keys: an array of words */
         CONFIG_STRING,   /* char * */
         CONFIG_STRINGS,  /* char **, NULL-terminated; NULL for none */
 };
+
+/* The word of CONFIG_KEYS that goes on with the name of a _meta entry. */
+#define CONFIG_KEYS_META "meta:"
 
 struct config_key {
         const char *name;
@@ -31,7 +34,8 @@ struct config_key {
         uint64_t (*default_number)(const struct config *config); /* computed default */
         const char *default_words; /* a default that default_text does not say, for people */
         const char *const *words;  /* of CONFIG_WORD and CONFIG_KEYS, NULL-terminated */
-        const char *pattern;       /* of strings: an extended regular expression that fits the whole */
+        const char *pattern;       /* of strings, and of the word of CONFIG_KEYS that has a name in it: an
+                                    * extended regular expression that fits the whole */
         const char *pattern_words; /* what fits, for people */
         const char *why;           /* one line for people */
 };

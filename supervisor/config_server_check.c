@@ -27,6 +27,15 @@ void config_server_check_buffers(const struct config_at *entry, const struct ser
                 config_report_mistake(&at, "buffer_max is smaller than message_max, so a message could never pass");
 }
 
+void config_server_check_keys(const struct config_at *entry, const struct server_config *server)
+{
+        struct config_at at = config_at_member(entry, "envmux");
+
+        if (server->keys.kinds & 1u << KEY_SHARED && server->keyless != KEYLESS_SHARED)
+                config_report_mistake(&at, "\"keyless\" can only be \"shared\" beside the key \"principal\", which every "
+                                      "request has");
+}
+
 static const char *variable(char *const *env, const char *name)
 {
         size_t size = strlen(name);

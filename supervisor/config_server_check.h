@@ -9,6 +9,9 @@ void config_server_check_listening(const struct config_at *entry, struct server_
 
 void config_server_check_buffers(const struct config_at *entry, const struct server_config *server);
 
+/* What keys name and what requests without one get must not contradict each other. */
+void config_server_check_keys(const struct config_at *entry, const struct server_config *server);
+
 /* Notes, never mistakes: a command that is not found, an argument that is a file beside the
  * configuration while the backend starts elsewhere. -ENOMEM. */
 int config_server_check_files(const struct config_at *entry, const struct server_config *server, const char *folder);

@@ -162,44 +162,6 @@ static int read_word(const struct config_key *key, const struct config_at *at, s
         return 0;
 }
 
-/* The bit of a word of "keys": a path and a header name one kind of key. */
-static unsigned key_bit(int index)
-{
-        static const enum key_kind kinds[] = { KEY_NAMED, KEY_NAMED, KEY_TRANSPORT, KEY_CLIENT };
-
-        return 1u << kinds[index];
-}
-
-static int read_keys(const struct config_key *key, const struct config_at *at, struct json_object *value, void *field)
-{
-        unsigned mask = 0;
-        bool is_good = true;
-
-        if (!config_value_is(at, value, json_type_array, "an array"))
-                return 0;
-        if (json_object_array_length(value) < key->minimum) {
-                config_report_mistake(at, "must name at least one kind of key");
-                return 0;
-        }
-        for (size_t i = 0; i < json_object_array_length(value); i++) {
-                struct config_at element = config_at_element(at, i);
-                const char *word = config_value_text(&element, json_object_array_get_idx(value, i));
-                int index = word ? word_index(key, word) : -EINVAL;
-
-                if (word && index < 0)
-                        refuse_word(key, &element, word);
-                if (index >= 0)
-                        mask |= key_bit(index);
-                else
-                        is_good = false;
-        }
-        if (is_good)
-                store(key, field, mask);
-        return 0;
-}
-
-/* ---- strings ---- */
-
 /* 1: fits, 0: does not (reported), -ENOMEM. */
 static int fits(const struct config_key *key, const struct config_at *at, const char *text)
 {
@@ -217,6 +179,68 @@ static int fits(const struct config_key *key, const struct config_at *at, const 
                 config_report_mistake(at, "must be %s", key->pattern_words);
         return is_match;
 }
+
+/* "meta:NAME". 1: it is, 0: it is not, or has been reported; -ENOMEM. */
+static int read_meta_key(const struct config_key *key, const struct config_at *at, const char *word,
+                         struct server_keys *keys)
+{
+        const char *name = word + sizeof(CONFIG_KEYS_META) - 1;
+        int r = fits(key, at, word);
+
+        if (r <= 0)
+                return r;
+        if (keys->meta[0] && !streq(keys->meta, name)) {
+                config_report_mistake(at, "only one entry of _meta can be a key");
+                return 0;
+        }
+        keys->kinds |= 1u << KEY_META;
+        (void) STR_COPY(keys->meta, name);
+        return 1;
+}
+
+/* A path and a header name one kind of key. 1: read, 0: reported, -ENOMEM. */
+static int read_key_word(const struct config_key *key, const struct config_at *at, const char *word,
+                         struct server_keys *keys)
+{
+        static const enum key_kind kinds[] = { KEY_NAMED, KEY_NAMED, KEY_TRANSPORT, KEY_CLIENT, KEY_SHARED };
+        int index = word_index(key, word);
+
+        if (index >= 0 && (size_t) index < ELEMENTSOF(kinds)) {
+                keys->kinds |= 1u << kinds[index];
+                return 1;
+        }
+        if (strncmp(word, CONFIG_KEYS_META, sizeof(CONFIG_KEYS_META) - 1) == 0)
+                return read_meta_key(key, at, word, keys);
+        refuse_word(key, at, word);
+        return 0;
+}
+
+static int read_keys(const struct config_key *key, const struct config_at *at, struct json_object *value, void *field)
+{
+        struct server_keys keys = {};
+        bool is_good = true;
+
+        if (!config_value_is(at, value, json_type_array, "an array"))
+                return 0;
+        if (json_object_array_length(value) < key->minimum) {
+                config_report_mistake(at, "must name at least one kind of key");
+                return 0;
+        }
+        for (size_t i = 0; i < json_object_array_length(value); i++) {
+                struct config_at element = config_at_element(at, i);
+                const char *word = config_value_text(&element, json_object_array_get_idx(value, i));
+                int r = word ? read_key_word(key, &element, word, &keys) : 0;
+
+                if (r < 0)
+                        return r;
+                is_good = is_good && r > 0;
+        }
+        if (is_good)
+                *(struct server_keys *) field = keys;
+        return 0;
+}
+
+/* ---- strings ---- */
 
 static int read_string(const struct config_key *key, const struct config_at *at, struct json_object *value,
                        void *field)
@@ -296,6 +320,10 @@ int config_value_default(const struct config_key *key, const struct config *conf
         }
         if (key->type == CONFIG_STRINGS) {
                 *(char ***) field = NULL;
+                return 0;
+        }
+        if (key->type == CONFIG_KEYS) {
+                *(struct server_keys *) field = (struct server_keys) { .kinds = (unsigned) key->default_number(config) };
                 return 0;
         }
         if (key->default_number)

@@ -1,4 +1,5 @@
 /* Servers: what is configured, and where clients connect. */
+#include "supervisor/config_schema.h"
 #include "supervisor/control_internal.h"
 
 #include <arpa/inet.h>
@@ -51,9 +52,37 @@ static void write_duration(struct json_writer *writer, const char *name, usec_t 
                 control_write_int(writer, name, (int64_t) usec);
 }
 
+/* "keys" in the words of the configuration. */
+static void write_keys(struct json_writer *writer, const struct server_keys *keys)
+{
+        static const char *const words[] = {
+                [KEY_NAMED] = "\"path\",\"header\"", [KEY_TRANSPORT] = "\"transport\"",
+                [KEY_CLIENT] = "\"client\"", [KEY_SHARED] = "\"principal\"",
+        };
+        char meta[sizeof(CONFIG_KEYS_META) + IPC_META_SIZE];
+        const char *comma = "";
+
+        json_writer_text(writer, ",\"keys\":[");
+        for (size_t kind = 0; kind < ELEMENTSOF(words); kind++)
+                if (words[kind] && keys->kinds & 1u << kind) {
+                        json_writer_text(writer, comma);
+                        json_writer_text(writer, words[kind]);
+                        comma = ",";
+                }
+        if (keys->kinds & 1u << KEY_META) {
+                (void) snprintf(meta, sizeof(meta), CONFIG_KEYS_META "%s", keys->meta);
+                json_writer_text(writer, comma);
+                json_writer_string(writer, meta);
+        }
+        json_writer_text(writer, "]");
+}
+
 static void write_server(struct json_writer *writer, const struct server_config *server, bool is_default,
                          const struct session_table *table)
 {
+        static const char *const keyless[] = {
+                [KEYLESS_SHARED] = "shared", [KEYLESS_PER_REQUEST] = "per-request", [KEYLESS_REJECT] = "reject",
+        };
         static const char *const attach[] = {
                 [ATTACH_JOIN] = "join", [ATTACH_REPLACE] = "replace", [ATTACH_REJECT] = "reject",
         };
@@ -65,6 +94,8 @@ static void write_server(struct json_writer *writer, const struct server_config 
         control_write_string(writer, "path", is_default ? "/mcp" : path);
         control_write_bool(writer, "is_default", is_default);
         control_write_string(writer, "transport", server->transport == TRANSPORT_HTTP ? "http" : "stdio");
+        write_keys(writer, &server->keys);
+        control_write_string(writer, "keyless", keyless[server->keyless]);
         control_write_string(writer, "attach", attach[server->attach]);
         control_write_int(writer, "sessions", count_sessions(table, server->name));
         control_write_int(writer, "sessions_max", server->sessions_max);

@@ -188,7 +188,7 @@ static void question_missing(struct question *q)
 
         if (!server)
                 answer_reason(q, RESOLVE_UNKNOWN, REASON_unknown_path);
-        else if (!a->may_create || !(server->keys & (1u << a->kind)))
+        else if (!a->may_create || !config_may_create(server, (enum key_kind) a->kind, a->key))
                 question_refuse(q);
         else if (a->kind == KEY_CLIENT && is_adopting(supervisor, a->server, a->principal))
                 waiter_wait(&q->waiter, &supervisor->resolver->adopting); /* it may be an alias */

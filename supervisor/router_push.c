@@ -59,10 +59,12 @@ static void push_server(struct peer *peer, const struct config *config, const st
         struct ipc_server body = {
                 .is_default = config->default_server == server,
                 .transport = (uint8_t) server->transport,
-                .keys = (uint8_t) server->keys,
+                .keys = (uint8_t) server->keys.kinds,
+                .keyless = (uint8_t) server->keyless,
         };
 
         (void) STR_COPY(body.name, server->name);
+        (void) STR_COPY(body.meta_key, server->keys.meta);
         (void) IPC_SEND(peer->channel, IPC_SERVER, 0, &body);
 }
 

@@ -111,7 +111,7 @@ static void call_create(struct call *call, const struct session_request *request
 
         if (!server)
                 return reply_reason(call, REASON_unknown_path, NULL);
-        if (!(server->keys & (1u << KEY_NAMED)))
+        if (!(server->keys.kinds & (1u << KEY_NAMED)))
                 return reply_reason(call, REASON_bad_request, "this server has no named sessions");
         int r = lifecycle_create(supervisor, server, request, &s);
 

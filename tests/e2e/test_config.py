@@ -65,6 +65,8 @@ GOOD = [
     own(idle_timeout=" 1 hour 30 minutes ", drain_timeout="0"),
     own(message_max="1M", buffer_max=2097152, log_max="64KiB"),
     own(keys=["path", "client"], attach="replace", max_sessions=1, prepare=["true"]),
+    own(keys=["principal", "meta:openai/session"], keyless="shared"),
+    top(keyless="reject"),
     top(max_sessions=5, queue=0, queue_timeout=0, routers=1, idle_timeout="1d", attach="reject"),
     top(origins=["https://a.example", "http://b.example:8080"], hosts=["a.example", "[::1]:80"], head_max="8K"),
     top(session_header="X-Lake", origins=[]),
@@ -110,6 +112,8 @@ BAD = [
     own(attach="joyn"),
     own(keys=[]),
     own(keys=["cookie"]),
+    own(keys=["meta:a b"]),
+    own(keyless="none"),
     own(prepare=[]),
     own(prepare="true"),
     own(routers=2),
@@ -138,6 +142,8 @@ BAD_TOGETHER = [
     own(http_path="/x"),
     own(idle_timeout="5000d"),
     own(buffer_max="1M", message_max="2M"),
+    own(keys=["meta:a", "meta:b"]),
+    own(keys=["principal"], keyless="reject"),
 ]
 
 

@@ -22,7 +22,7 @@ static void check_server(const struct server_config *server)
         assert(*server->command && template_uses(server->command) == 0);
         assert(!strchr(server->command, '/') || server->command[0] == '/');
         assert(strlen(server->definition_hash) == 64);
-        assert(server->keys != 0 && server->sessions_max > 0 && server->idle_usec > 0);
+        assert(server->keys.kinds != 0 && server->sessions_max > 0 && server->idle_usec > 0);
         assert(server->buffer_bytes_max >= server->message_bytes_max);
         for (char **arg = server->args; *arg; arg++) {
                 check_expands(*arg);

@@ -25,7 +25,11 @@ tests_unit_test_workspace_SOURCES = tests/unit/test-workspace.c
 tests_unit_test_workspace_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 
 check_PROGRAMS += tests/unit/test-json-scan tests/unit/test-json-writer tests/unit/test-jsonrpc \
-	tests/unit/test-identity tests/unit/test-reason
+	tests/unit/test-identity tests/unit/test-reason tests/unit/test-mcp tests/unit/test-handle
+tests_unit_test_mcp_SOURCES = tests/unit/test-mcp.c
+tests_unit_test_mcp_LDADD = $(UNIT_LIBS)
+tests_unit_test_handle_SOURCES = tests/unit/test-handle.c
+tests_unit_test_handle_LDADD = $(UNIT_LIBS)
 tests_unit_test_json_scan_SOURCES = tests/unit/test-json-scan.c
 tests_unit_test_json_scan_LDADD = $(UNIT_LIBS)
 tests_unit_test_json_writer_SOURCES = tests/unit/test-json-writer.c

@@ -88,7 +88,7 @@ static void server_init(struct server_config *server, const char *name, const ch
                 .definition_hash = (char *) hash,
                 .command = (char *) "/bin/true",
                 .http_path = (char *) "/mcp",
-                .keys = 1u << KEY_NAMED | 1u << KEY_TRANSPORT,
+                .keys.kinds = 1u << KEY_NAMED | 1u << KEY_TRANSPORT,
                 .sessions_max = 100,
                 .idle_usec = USEC_PER_MINUTE,
                 .lifetime_usec = USEC_PER_HOUR,
