@@ -61,7 +61,7 @@ static void stream_refuse(struct stream *stream, enum reason reason, struct json
  * have begun the answer it is too late for that. */
 static void stream_turn_away(struct stream *stream, struct json_slice id)
 {
-        if (stream->is_begun)
+        if (stream_is_begun(stream))
                 stream_refuse(stream, REASON_replaced, id);
         else
                 stream_gone(stream);
@@ -284,7 +284,7 @@ static int stream_make(struct stdio *stdio, struct exchange *exchange, struct cl
         exchange->endpoint_data = *ret;
         (*ret)->client = client;
         (*ret)->n_calls = 1;
-        (*ret)->session = (struct stream_session) {
+        (*ret)->session = (struct carrier_session) {
                 .transport_id = exchange->transport_id,
                 .key = spec->key,
                 .generation = spec->generation,

@@ -5,6 +5,7 @@ libworker_a_SOURCES = \
 	worker/backend.c worker/backend.h \
 	worker/backlog.c worker/backlog.h \
 	worker/call.c worker/call.h \
+	worker/carrier.c worker/carrier.h \
 	worker/child.c worker/child.h \
 	worker/client.c worker/client.h \
 	worker/deliver.c \

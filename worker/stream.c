@@ -2,64 +2,34 @@
 
 #include "worker/exchange.h"
 
-#include <stdio.h>
-
-static void keepalive_arm(struct stream *stream)
+static const struct carrier_session *session_of(const struct stream *stream)
 {
-        struct timeval wait = usec_to_timeval(STREAM_KEEPALIVE_USEC);
-
-        event_add(stream->keepalive, &wait);
+        return stream->session.transport_id ? &stream->session : NULL;
 }
 
-static void add_session_headers(const struct stream *stream)
+bool stream_is_begun(const struct stream *stream)
 {
-        const struct stream_session *session = &stream->session;
-        struct http_conn *client = stream->exchange->client;
-
-        if (!session->transport_id)
-                return;
-        (void) http_conn_add_header(client, "Mcp-Session-Id", session->transport_id);
-        (void) http_conn_add_header(client, "Envmux-Session", session->key);
-        (void) http_conn_add_headerf(client, "Envmux-Generation", "%llu", (unsigned long long) session->generation);
-        (void) http_conn_add_header(client, "Envmux-Attach", session->attach);
+        return carrier_is_begun(stream->carrier);
 }
 
 static void begin(struct stream *stream)
 {
-        struct http_conn *client = stream->exchange->client;
-
-        if (stream->is_begun)
-                return;
-        stream->is_begun = true;
-        (void) http_conn_start_response(client, 200);
-        (void) http_conn_add_header(client, "Content-Type", "text/event-stream");
-        (void) http_conn_add_header(client, "Cache-Control", "no-cache, no-transform");
-        (void) http_conn_add_header(client, "X-Accel-Buffering", "no");
-        add_session_headers(stream);
-        (void) http_conn_begin_body(client, HTTP_FRAMING_CHUNKED, 0);
+        if (!stream_is_begun(stream))
+                carrier_begin(stream->carrier, session_of(stream));
 }
 
-static void send_comment(struct stream *stream)
-{
-        static const char comment[] = ": keepalive\n\n";
-
-        exchange_send(stream->exchange, comment, sizeof(comment) - 1);
-}
-
-/* Silence of this length begins the stream: clients give up on a head that does not come. */
-static void on_keepalive(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
+/* Silence begins the stream: clients give up on a head that does not come. */
+static void on_silence(void *userdata)
 {
         struct stream *stream = userdata;
 
         begin(stream);
-        if (!http_conn_is_full(stream->exchange->client))
-                send_comment(stream);
-        keepalive_arm(stream);
+        carrier_comment(stream->carrier);
 }
 
 static void stream_free(struct stream *stream)
 {
-        event_free(stream->keepalive);
+        carrier_free(stream->carrier);
         free(stream);
 }
 
@@ -70,53 +40,41 @@ int stream_new(struct exchange *exchange, enum stream_kind kind, size_t pending_
 
         if (!stream)
                 return -ENOMEM;
-        stream->exchange = exchange;
         stream->kind = kind;
         stream->pending_bytes_max = pending_bytes_max;
         stream->ops = ops;
         stream->userdata = userdata;
-        stream->keepalive = evtimer_new(exchange->worker->base, on_keepalive, stream);
-        if (!stream->keepalive) {
+        int r = carrier_new(exchange, on_silence, stream, &stream->carrier);
+
+        if (r < 0) {
                 free(stream);
-                return -ENOMEM;
+                return r;
         }
-        keepalive_arm(stream);
-        if (kind == STREAM_GET) {
-                begin(stream);
-                send_comment(stream); /* a head alone would wait for the first message */
-        }
+        if (kind == STREAM_GET)
+                on_silence(stream); /* a head alone would wait for the first message */
         *ret = stream;
         return 0;
 }
 
 static void send_event(struct stream *stream, const char *message, size_t size)
 {
-        static const char before[] = "event: message\ndata: ", after[] = "\n\n";
-
         begin(stream);
-        exchange_send(stream->exchange, before, sizeof(before) - 1);
-        exchange_send(stream->exchange, message, size);
-        exchange_send(stream->exchange, after, sizeof(after) - 1);
-        keepalive_arm(stream);
+        carrier_event(stream->carrier, message, size);
 }
 
-/* A reader that is this far behind gets nothing more; what it can resume with comes from elsewhere. */
-static bool is_stuck(const struct stream *stream)
-{
-        return http_conn_pending_bytes(stream->exchange->client) > stream->pending_bytes_max;
-}
-
+/* The connection breaks: what was said on it cannot be completed. */
 static void drop(struct stream *stream)
 {
-        struct exchange *exchange = stream->exchange;
+        struct carrier *carrier = TAKE_PTR(stream->carrier);
 
         stream_lost(stream);
-        exchange_abort(exchange);
+        carrier_abort(carrier);
 }
 
 bool stream_message(struct stream *stream, const char *message, size_t size)
 {
-        if (is_stuck(stream)) {
+        /* A reader that is this far behind gets nothing more. */
+        if (carrier_pending_bytes(stream->carrier) > stream->pending_bytes_max) {
                 drop(stream);
                 return false;
         }
@@ -124,37 +82,22 @@ bool stream_message(struct stream *stream, const char *message, size_t size)
         return true;
 }
 
-/* A whole answer in one piece, with the session's headers where they are due. */
-static void send_json(struct stream *stream, const char *response, size_t size)
+static bool is_json(const struct stream *stream)
 {
-        struct http_conn *client = stream->exchange->client;
-
-        (void) http_conn_start_response(client, 200);
-        (void) http_conn_add_header(client, "Content-Type", "application/json");
-        add_session_headers(stream);
-        (void) http_conn_begin_body(client, HTTP_FRAMING_LENGTH, size);
-        exchange_send(stream->exchange, response, size);
-}
-
-static void finish(struct stream *stream)
-{
-        struct exchange *exchange = stream->exchange;
-
-        stream_free(stream);
-        exchange_end(exchange);
+        return !stream_is_begun(stream) && stream->kind == STREAM_SINGLE;
 }
 
 void stream_respond(struct stream *stream, const char *response, size_t size)
 {
         stream->n_calls--;
-        if (!stream->is_begun && stream->kind == STREAM_SINGLE) {
-                send_json(stream, response, size);
-                finish(stream);
+        if (is_json(stream)) {
+                carrier_json(TAKE_PTR(stream->carrier), session_of(stream), response, size);
+                stream_free(stream);
                 return;
         }
         send_event(stream, response, size);
         if (stream->n_calls == 0)
-                finish(stream);
+                stream_end(stream);
 }
 
 void stream_fail(struct stream *stream, const struct failure *failure, struct json_slice id)
@@ -162,8 +105,8 @@ void stream_fail(struct stream *stream, const struct failure *failure, struct js
         _cleanup_free_ char *body = NULL;
         size_t size;
 
-        if (!stream->is_begun && stream->kind == STREAM_SINGLE) {
-                struct exchange *exchange = stream->exchange;
+        if (is_json(stream)) {
+                struct exchange *exchange = carrier_release(TAKE_PTR(stream->carrier));
 
                 stream_free(stream);
                 exchange_fail(exchange, failure, id.data, id.size);
@@ -176,9 +119,8 @@ void stream_fail(struct stream *stream, const struct failure *failure, struct js
 
 void stream_gone(struct stream *stream)
 {
-        struct exchange *exchange = stream->exchange;
+        struct exchange *exchange = carrier_release(TAKE_PTR(stream->carrier));
 
-        assert(!stream->is_begun && stream->kind == STREAM_SINGLE);
         stream_free(stream);
         exchange_gone(exchange);
 }
@@ -192,8 +134,12 @@ void stream_forgo(struct stream *stream)
 
 void stream_end(struct stream *stream)
 {
+        struct carrier *carrier;
+
         begin(stream);
-        finish(stream);
+        carrier = TAKE_PTR(stream->carrier);
+        stream_free(stream);
+        carrier_end(carrier);
 }
 
 void stream_lost(struct stream *stream)

@@ -1,13 +1,12 @@
-/* The answer to one HTTP request of a client, as JSON or as an event stream (SSE). The head is held
- * back until the first message shows which of the two it is: a response that comes alone is plain
- * JSON, anything else begins a stream. Comments keep a silent connection alive. */
+/* Where the messages of one request, or of one GET, go to their client. A stream is the conversation; the
+ * HTTP answer that carries it just now is its carrier (worker/carrier.h). The head is held back until the
+ * first message shows which of the two it is: a response that comes alone is plain JSON, anything else
+ * begins an event stream. Comments keep a silent connection alive. */
 #pragma once
 
-#include "worker/worker.h"
+#include "worker/carrier.h"
 
 #include <sys/queue.h>
-
-#define STREAM_KEEPALIVE_USEC (15 * USEC_PER_SEC)
 
 enum stream_kind {
         STREAM_SINGLE, /* POST of one request */
@@ -24,21 +23,13 @@ struct stream_ops {
         void (*on_lost)(struct stream *stream, void *userdata);
 };
 
-/* What an answer to `initialize` tells in its head. */
-struct stream_session {
-        const char *transport_id, *key, *attach;
-        uint64_t generation;
-};
-
 struct stream {
-        struct exchange *exchange;
+        struct carrier *carrier;
         struct client *client;       /* whose stream it is; the owner of the stream keeps this true */
         enum stream_kind kind;
         unsigned n_calls;            /* responses that are still due */
-        bool is_begun;               /* the head was sent: it is an event stream */
-        struct event *keepalive;
         size_t pending_bytes_max;
-        struct stream_session session; /* transport_id NULL: not an answer to initialize */
+        struct carrier_session session; /* transport_id NULL: not an answer to initialize */
         const struct stream_ops *ops;
         void *userdata;
 };
@@ -47,6 +38,9 @@ struct stream {
  * stream begins at once. The exchange's endpoint_data is the caller's business. */
 int stream_new(struct exchange *exchange, enum stream_kind kind, size_t pending_bytes_max, const struct stream_ops *ops,
                void *userdata, struct stream **ret);
+
+/* Its head was sent: it is an event stream. */
+bool stream_is_begun(const struct stream *stream);
 
 /* One message that is no response to it: begins an event stream. False when the client did not read
  * what it already got: the stream is gone (on_lost was called). */
