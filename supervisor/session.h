@@ -17,7 +17,7 @@ struct supervisor;
 struct tracked;
 struct waiter;
 
-#define SESSION_ALIASES_MAX 64
+#define SESSION_ALIASES_MAX 512 /* two for each client that a worker lets attach */
 
 TAILQ_HEAD(waiter_list, waiter);
 

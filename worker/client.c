@@ -4,6 +4,7 @@ struct clients {
         enum key_kind kind;
         const char *key;
         unsigned n, n_max;
+        uint64_t last_used;
         TAILQ_HEAD(client_list, client) list; /* oldest first */
 };
 
@@ -65,7 +66,13 @@ int clients_attach(struct clients *clients, struct client *client)
         TAILQ_INSERT_TAIL(&clients->list, client, entry);
         client->is_attached = true;
         clients->n++;
+        clients_touch(clients, client);
         return 0;
+}
+
+void clients_touch(struct clients *clients, struct client *client)
+{
+        client->used = ++clients->last_used;
 }
 
 void clients_detach(struct clients *clients, struct client *client)

@@ -1,5 +1,5 @@
-/* The clients attached to a session: one per `initialize` that was answered. A session has one
- * client unless its key is shared and attach is "join". */
+/* The clients attached to a session: one per `initialize` that was answered, or per transport session that
+ * the key has brought here (worker/adopt.h). A session has one client unless several know its key. */
 #pragma once
 
 #include "common/identity.h"
@@ -17,7 +17,8 @@ struct client {
         char backend_id[IPC_KEY_SIZE]; /* the id by which an HTTP backend knows it; "" for none */
         struct stream *get_stream;    /* its open GET, or NULL */
         struct backlog backlog;       /* messages for it that no stream could take */
-        bool is_attached;             /* its initialize was answered with a result */
+        bool is_attached;             /* its initialize was answered with a result, or is not needed */
+        uint64_t used;                /* a greater number: heard of later (clients_touch) */
 };
 
 struct clients;
@@ -34,10 +35,13 @@ int client_new(const char *transport_id, const char *identity, struct client **r
 /* Frees a client that is not attached. */
 struct client *client_free(struct client *client);
 
-/* Takes it in as the newest. -ENOSPC: clients_max are attached, see clients_idlest. */
+/* Takes it in as the newest. -ENOSPC: clients_max are attached. */
 int clients_attach(struct clients *clients, struct client *client);
 /* Takes it out; the caller frees it. */
 void clients_detach(struct clients *clients, struct client *client);
+
+/* It was heard of just now. */
+void clients_touch(struct clients *clients, struct client *client);
 
 /* By transport id, else by identity (the newest that has it). NULL when none. */
 struct client *clients_find(const struct clients *clients, const char *id);

@@ -82,7 +82,7 @@ static void deliver(struct stdio *stdio, const struct jsonrpc_message *message)
         switch (place.where) {
         case PLACE_CALL:
                 if (!deliver_on_call(place.call, message))
-                        deliver_to_client(stdio, place.client->is_attached ? place.client : NULL, message);
+                        deliver_to_client(stdio, place.client && place.client->is_attached ? place.client : NULL, message);
                 break;
         case PLACE_CLIENT:
                 deliver_to_client(stdio, place.client, message);

@@ -6,7 +6,8 @@
 
 size_t forward_pending_bytes(const struct stdio *stdio)
 {
-        return stdio->body_bytes + (stdio->pipe ? stdio_pipe_queued_bytes(stdio->pipe) : 0);
+        return stdio->body_bytes + stdio->handshake.waiting.bytes +
+               (stdio->pipe ? stdio_pipe_queued_bytes(stdio->pipe) : 0);
 }
 
 static int backend_write(struct stdio *stdio, const char *text, size_t size)
@@ -57,11 +58,11 @@ static int request_write(struct stdio *stdio, const struct jsonrpc_message *mess
 int forward_request(struct stdio *stdio, struct client *client, struct stream *stream,
                     const struct jsonrpc_message *message, struct call **ret, enum reason *ret_reason)
 {
-        bool verbatim = !stdio->is_shared;
+        bool verbatim = client && !stdio->is_shared;
         usec_t deadline = usec_add(now_usec(), life_request_usec(stdio->worker->life));
         struct call *call;
 
-        if (calls_by_client_id(stdio->calls, client, message->id, true)) {
+        if (client && calls_by_client_id(stdio->calls, client, message->id, true)) {
                 *ret_reason = REASON_duplicate_id;
                 return -EEXIST;
         }
@@ -88,8 +89,8 @@ static void cancelled_by_client(struct stdio *stdio, struct client *client, cons
 {
         struct json_slice id;
 
-        if (json_get(message->params, "requestId", &id) < 0)
-                return;
+        if (!client || json_get(message->params, "requestId", &id) < 0)
+                return; /* an id alone does not say whose it is */
         struct call *call = calls_by_client_id(stdio->calls, client, id, false);
 
         if (!call || call->is_initialize)
@@ -113,6 +114,71 @@ void forward_response(struct stdio *stdio, const struct jsonrpc_message *message
 {
         asked_remove(stdio->asked, message->id);
         (void) backend_write(stdio, message->whole.data, message->whole.size);
+}
+
+/* One request. True while its stream is there. */
+static bool request_pass(struct stdio *stdio, struct client *client, struct stream *stream,
+                         const struct jsonrpc_message *message)
+{
+        struct call *call;
+        enum reason reason;
+
+        if (forward_request(stdio, client, stream, message, &call, &reason) >= 0)
+                return true;
+        struct failure failure = { .reason = reason };
+        bool is_last = stream->n_calls == 1;
+
+        stream_fail(stream, &failure, message->id);
+        return !is_last;
+}
+
+static bool single_pass(struct stdio *stdio, struct client *client, struct stream *stream,
+                        const struct jsonrpc_message *message)
+{
+        if (message->kind == JSONRPC_REQUEST)
+                return request_pass(stdio, client, stream, message);
+        if (message->kind == JSONRPC_RESPONSE)
+                forward_response(stdio, message);
+        else
+                forward_notification(stdio, client, message);
+        return true;
+}
+
+void forward_message(struct stdio *stdio, struct client *client, struct stream *stream,
+                     const struct jsonrpc_message *message)
+{
+        struct json_slice element;
+        bool is_there = true;
+
+        if (message->kind != JSONRPC_BATCH)
+                is_there = single_pass(stdio, client, stream, message);
+        for (size_t cursor = 0;
+             message->kind == JSONRPC_BATCH && is_there && json_next(message->whole, &cursor, NULL, &element) > 0;) {
+                struct jsonrpc_message one;
+
+                if (jsonrpc_parse_value(element, &one) >= 0)
+                        is_there = single_pass(stdio, client, stream, &one);
+        }
+        if (message->kind == JSONRPC_REQUEST && is_there && client)
+                deliver_backlog(client, stream);
+}
+
+void forward_refuse(struct stream *stream, const struct jsonrpc_message *message, const struct failure *failure)
+{
+        struct json_slice element;
+
+        if (message->kind == JSONRPC_REQUEST)
+                return stream_fail(stream, failure, message->id);
+        for (size_t cursor = 0; json_next(message->whole, &cursor, NULL, &element) > 0;) {
+                struct jsonrpc_message one;
+                bool is_last = stream->n_calls == 1;
+
+                if (jsonrpc_parse_value(element, &one) < 0 || one.kind != JSONRPC_REQUEST)
+                        continue;
+                stream_fail(stream, failure, one.id);
+                if (is_last)
+                        return;
+        }
 }
 
 void forward_cancelled(struct stdio *stdio, const struct call *call, const char *why)

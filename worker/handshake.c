@@ -1,51 +1,20 @@
 #include "worker/handshake.h"
 
+#include "worker/adopt.h"
+#include "worker/attach.h"
 #include "worker/exchange.h"
 #include "worker/life.h"
-#include "worker/link.h"
 #include "worker/stdio_endpoint.h"
-
-#define WAITING_MAX 32u
-
-/* An initialize that waits for the first one's answer. */
-struct waiting {
-        TAILQ_ENTRY(waiting) entry;
-        struct client *client;
-        struct stream *stream; /* NULL: its client left */
-        char *text;
-        size_t size;
-};
 
 void handshake_init(struct handshake *handshake)
 {
         *handshake = (struct handshake) { .state = HANDSHAKE_NONE };
-        TAILQ_INIT(&handshake->waiting);
-}
-
-static struct waiting *waiting_take(struct handshake *handshake)
-{
-        struct waiting *waiting = TAILQ_FIRST(&handshake->waiting);
-
-        if (waiting) {
-                TAILQ_REMOVE(&handshake->waiting, waiting, entry);
-                handshake->n_waiting--;
-        }
-        return waiting;
-}
-
-static void waiting_free(struct waiting *waiting)
-{
-        client_free(waiting->client);
-        free(waiting->text);
-        free(waiting);
+        waiting_init(&handshake->waiting);
 }
 
 void handshake_done(struct handshake *handshake)
 {
-        struct waiting *waiting;
-
-        while ((waiting = waiting_take(handshake)))
-                waiting_free(waiting);
+        waiting_done(&handshake->waiting);
         free(handshake->response);
 }
 
@@ -65,50 +34,6 @@ static void stream_turn_away(struct stream *stream, struct json_slice id)
                 stream_refuse(stream, REASON_replaced, id);
         else
                 stream_gone(stream);
-}
-
-/* ---- attaching ---- */
-
-static void on_alias(enum key_kind kind, const char *key, void *userdata)
-{
-        link_alias(userdata, kind, key, false);
-}
-
-/* Room for one more: the oldest client that neither listens nor waits for anything makes it. */
-static bool make_room(struct stdio *stdio)
-{
-        struct failure failure = { .reason = REASON_replaced, .detail = "too many clients on this session" };
-        struct clients *clients = stdio->worker->clients;
-
-        for (struct client *client = clients_next(clients, NULL); client; client = clients_next(clients, client))
-                if (!client->get_stream && !placement_newest_call(stdio->calls, client, true)) {
-                        stdio_client_leave(stdio, client, &failure);
-                        return true;
-                }
-        return false;
-}
-
-/* Attaches by the server's policy; the word for Envmux-Attach, or NULL with the reason of the refusal. */
-static const char *attach(struct stdio *stdio, struct client *client, enum reason *ret_reason)
-{
-        struct worker *worker = stdio->worker;
-        const char *word = stdio->handshake.had_client ? "joined" : "new";
-
-        if (clients_count(worker->clients) > 0 && worker->spec->attach == ATTACH_REJECT) {
-                *ret_reason = REASON_session_attached;
-                return NULL;
-        }
-        if (clients_attach(worker->clients, client) < 0 &&
-            (!make_room(stdio) || clients_attach(worker->clients, client) < 0)) {
-                *ret_reason = REASON_overloaded;
-                return NULL;
-        }
-        stdio->handshake.had_client = true;
-        stdio->is_shared |= clients_count(worker->clients) > 1;
-        backlog_move(&client->backlog, &stdio->unattached);
-        clients_alias_of(worker->clients, client, false, on_alias, worker->link);
-        link_status_changed(worker->link);
-        return word;
 }
 
 /* Answers one initialize with the result at hand, under its own id. Consumes the client. The supervisor
@@ -133,7 +58,7 @@ static void admit(struct stdio *stdio, struct client *client_consume, struct str
         }
         const char *word = jsonrpc_parse(handshake->response, handshake->response_size, &answer) >= 0 &&
                         jsonrpc_replace(answer.whole, answer.id, id.data, id.size, &text, &size) >= 0
-                ? attach(stdio, client_consume, &reason) : NULL;
+                ? attach_initialized(stdio, client_consume, &reason) : NULL;
 
         if (!word) {
                 client_free(client_consume);
@@ -161,32 +86,39 @@ static void forward_first(struct stdio *stdio, struct client *client_consume, st
         stdio->handshake.state = HANDSHAKE_PENDING;
 }
 
-/* The first failed; the next one becomes the first. */
+/* The next that waits: its initialize becomes the first; who has none gets ours. */
 static void try_next(struct stdio *stdio)
 {
-        struct waiting *waiting;
+        struct handshake *handshake = &stdio->handshake;
 
-        stdio->handshake.state = HANDSHAKE_NONE;
-        while (!stdio->failure && stdio->handshake.state == HANDSHAKE_NONE &&
-               (waiting = waiting_take(&stdio->handshake))) {
+        while (!stdio->failure && handshake->state == HANDSHAKE_NONE && handshake->waiting.n > 0) {
+                if (!TAILQ_FIRST(&handshake->waiting.list)->is_initialize) {
+                        adopt_begin(stdio);
+                        return;
+                }
+                _cleanup_(waiting_freep) struct waiting *waiting = waiting_take(&handshake->waiting);
                 struct jsonrpc_message message;
 
-                if (waiting->stream && jsonrpc_parse(waiting->text, waiting->size, &message) >= 0)
+                if (jsonrpc_parse(waiting->text, waiting->size, &message) >= 0)
                         forward_first(stdio, TAKE_PTR(waiting->client), waiting->stream, &message);
-                waiting_free(waiting);
         }
 }
 
-static void admit_waiting(struct stdio *stdio)
+/* Everything that came before the handshake was done, in order. */
+static void go_on(struct stdio *stdio)
 {
-        struct waiting *waiting;
+        struct waiting *next;
 
-        while ((waiting = waiting_take(&stdio->handshake))) {
+        while (!stdio->failure && (next = waiting_take(&stdio->handshake.waiting))) {
+                _cleanup_(waiting_freep) struct waiting *waiting = next;
                 struct jsonrpc_message message;
 
-                if (waiting->stream && jsonrpc_parse(waiting->text, waiting->size, &message) >= 0)
+                if (jsonrpc_parse(waiting->text, waiting->size, &message) < 0)
+                        continue;
+                if (waiting->is_initialize)
                         admit(stdio, TAKE_PTR(waiting->client), waiting->stream, message.id);
-                waiting_free(waiting);
+                else
+                        adopt_forward(stdio, waiting->client, waiting->stream, &message);
         }
 }
 
@@ -206,36 +138,78 @@ static int result_keep(struct handshake *handshake, const struct jsonrpc_message
         return 0;
 }
 
-void handshake_response(struct stdio *stdio, struct call *call, const struct jsonrpc_message *message)
+/* Ours was refused, or not answered: nobody else's would do better. */
+static void fail_own(struct stdio *stdio, const char *why)
 {
-        struct client *client = TAKE_PTR(call->client);
-        bool is_result = message->result.size > 0 && result_keep(&stdio->handshake, message) >= 0;
+        life_end(stdio->worker->life, GONE_START_FAILED, REASON_start_failed, why);
+}
+
+static void answer_error(struct call *call, const struct jsonrpc_message *message)
+{
         _cleanup_free_ char *text = NULL;
         size_t size;
+
+        if (!call->stream ||
+            jsonrpc_replace(message->whole, message->id, call->id.data, call->id.size, &text, &size) < 0)
+                return;
+        call->stream->session.transport_id = NULL;
+        stream_respond(call->stream, text, size);
+}
+
+void handshake_response(struct stdio *stdio, struct call *call, const struct jsonrpc_message *message)
+{
+        struct handshake *handshake = &stdio->handshake;
+        struct client *client = TAKE_PTR(call->client);
+        bool is_result = message->result.size > 0 && result_keep(handshake, message) >= 0;
 
         if (is_result) {
                 admit(stdio, client, call->stream, token_slice(&call->id));
         } else {
-                if (call->stream && jsonrpc_replace(message->whole, message->id, call->id.data, call->id.size, &text,
-                                                    &size) >= 0) {
-                        call->stream->session.transport_id = NULL;
-                        stream_respond(call->stream, text, size);
-                }
+                handshake->state = HANDSHAKE_NONE;
+                answer_error(call, message);
                 client_free(client);
         }
         stdio_call_remove(stdio, call);
+        if (is_result && handshake->is_own)
+                handshake_say_initialized(stdio);
         if (is_result)
-                admit_waiting(stdio);
+                go_on(stdio);
+        else if (handshake->is_own)
+                fail_own(stdio, "it refused to be initialized");
         else
                 try_next(stdio);
 }
 
 void handshake_given_up(struct stdio *stdio, struct call *call)
 {
+        stdio->handshake.state = HANDSHAKE_NONE;
         client_free(TAKE_PTR(call->client));
         if (call->stream)
                 call->stream->session.transport_id = NULL;
-        try_next(stdio);
+}
+
+void handshake_try_next(struct stdio *stdio)
+{
+        if (stdio->failure || stdio->handshake.state != HANDSHAKE_NONE)
+                return;
+        if (stdio->handshake.is_own)
+                fail_own(stdio, "it did not answer initialize");
+        else
+                try_next(stdio);
+}
+
+bool handshake_is_due(const struct stdio *stdio)
+{
+        return stdio->handshake.state != HANDSHAKE_DONE;
+}
+
+void handshake_say_initialized(struct stdio *stdio)
+{
+        static const char text[] = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}";
+        struct jsonrpc_message message;
+
+        if (!stdio->handshake.is_initialized && jsonrpc_parse(text, sizeof(text) - 1, &message) >= 0)
+                forward_notification(stdio, NULL, &message);
 }
 
 /* ---- requests ---- */
@@ -243,23 +217,13 @@ void handshake_given_up(struct stdio *stdio, struct call *call)
 static void wait_for_first(struct stdio *stdio, struct client *client_consume, struct stream *stream,
                            const struct jsonrpc_message *message)
 {
-        struct handshake *handshake = &stdio->handshake;
-        struct waiting *waiting = handshake->n_waiting < WAITING_MAX ? calloc(1, sizeof(*waiting)) : NULL;
+        int r = waiting_add(&stdio->handshake.waiting, client_consume, stream, true, message->whole.data,
+                            message->whole.size);
 
-        if (waiting && !(waiting->text = malloc(message->whole.size))) {
-                free(waiting);
-                waiting = NULL;
-        }
-        if (!waiting) {
+        if (r < 0) {
                 client_free(client_consume);
-                return stream_refuse(stream, REASON_overloaded, message->id);
+                stream_refuse(stream, r == -ENOBUFS ? REASON_overloaded : REASON_internal, message->id);
         }
-        memcpy(waiting->text, message->whole.data, message->whole.size);
-        waiting->size = message->whole.size;
-        waiting->client = client_consume;
-        waiting->stream = stream;
-        TAILQ_INSERT_TAIL(&handshake->waiting, waiting, entry);
-        handshake->n_waiting++;
 }
 
 static int client_make(const struct exchange *exchange, const struct jsonrpc_message *message, struct client **ret)
@@ -321,31 +285,19 @@ void handshake_request(struct stdio *stdio, struct exchange *exchange, const str
 
 void handshake_fail_all(struct stdio *stdio, const struct failure *failure)
 {
-        struct waiting *waiting;
+        struct waiting *next;
 
-        while ((waiting = waiting_take(&stdio->handshake))) {
+        while ((next = waiting_take(&stdio->handshake.waiting))) {
+                _cleanup_(waiting_freep) struct waiting *waiting = next;
                 struct jsonrpc_message message;
 
                 if (!waiting->stream || jsonrpc_parse(waiting->text, waiting->size, &message) < 0)
-                        ; /* nobody waits */
-                else if (failure->reason == REASON_replaced)
+                        continue; /* nobody waits */
+                if (waiting->is_initialize && failure->reason == REASON_replaced)
                         stream_turn_away(waiting->stream, message.id);
                 else
-                        stream_fail(waiting->stream, failure, message.id);
-                waiting_free(waiting);
+                        forward_refuse(waiting->stream, &message, failure);
         }
-}
-
-bool handshake_forget_stream(struct handshake *handshake, const struct stream *stream)
-{
-        struct waiting *waiting;
-
-        TAILQ_FOREACH(waiting, &handshake->waiting, entry)
-                if (waiting->stream == stream) {
-                        waiting->stream = NULL;
-                        return true;
-                }
-        return false;
 }
 
 bool handshake_swallows(struct handshake *handshake, const struct jsonrpc_message *message)

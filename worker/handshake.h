@@ -5,12 +5,12 @@
 
 #include "common/jsonrpc.h"
 #include "worker/call.h"
+#include "worker/waiting.h"
 
 struct client;
 struct exchange;
 struct failure;
 struct stdio;
-struct waiting;
 
 #define HANDSHAKE_VERSION_SIZE 32
 
@@ -27,8 +27,9 @@ struct handshake {
         char version[HANDSHAKE_VERSION_SIZE]; /* protocolVersion of that answer, "" before */
         bool had_client;   /* a client was attached before */
         bool is_initialized; /* notifications/initialized was forwarded */
-        TAILQ_HEAD(, waiting) waiting; /* later requests, while the first is at the backend */
-        unsigned n_waiting;
+        bool is_own;       /* the worker's own initialize: nobody waits for its answer */
+        char own_version[HANDSHAKE_VERSION_SIZE]; /* what it asks for */
+        struct waiting_list waiting; /* what came while the first is at the backend */
 };
 
 void handshake_init(struct handshake *handshake);
@@ -41,15 +42,19 @@ void handshake_request(struct stdio *stdio, struct exchange *exchange, const str
 /* The backend answered the initialize of call. Frees the call. */
 void handshake_response(struct stdio *stdio, struct call *call, const struct jsonrpc_message *message);
 
-/* The initialize at the backend was given up (deadline): its client is answered by the caller, the
- * next one is tried. Frees nothing of call. */
+/* The initialize at the backend was given up (deadline): its client is answered by the caller, who calls
+ * handshake_try_next once the call is gone. Frees nothing of call. */
 void handshake_given_up(struct stdio *stdio, struct call *call);
+void handshake_try_next(struct stdio *stdio);
+
+/* The backend was not initialized yet: messages for it wait (worker/adopt.h). */
+bool handshake_is_due(const struct stdio *stdio);
+
+/* Tells the backend notifications/initialized, unless it has heard it. */
+void handshake_say_initialized(struct stdio *stdio);
 
 /* Every waiting request is answered with the failure. */
 void handshake_fail_all(struct stdio *stdio, const struct failure *failure);
-
-/* True when stream belongs to a waiting request, which is then forgotten. */
-bool handshake_forget_stream(struct handshake *handshake, const struct stream *stream);
 
 /* True when a notification is an initialized that the backend must not get again. */
 bool handshake_swallows(struct handshake *handshake, const struct jsonrpc_message *message);

@@ -1,7 +1,9 @@
 # envmux-worker: one per session. Everything but main.c is a library, so that tests link what they test.
 noinst_LIBRARIES += libworker.a
 libworker_a_SOURCES = \
+	worker/adopt.c worker/adopt.h \
 	worker/asked.c worker/asked.h \
+	worker/attach.c worker/attach.h \
 	worker/backend.c worker/backend.h \
 	worker/backlog.c worker/backlog.h \
 	worker/call.c worker/call.h \
@@ -39,6 +41,7 @@ libworker_a_SOURCES = \
 	worker/stdio_endpoint.c \
 	worker/stdio_pipe.c worker/stdio_pipe.h \
 	worker/stream.c worker/stream.h \
+	worker/waiting.c worker/waiting.h \
 	worker/worker.c worker/worker.h
 
 pkglibexec_PROGRAMS += envmux-worker

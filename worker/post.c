@@ -1,5 +1,6 @@
 #include "worker/stdio_endpoint.h"
 
+#include "worker/adopt.h"
 #include "worker/exchange.h"
 #include "worker/idle.h"
 #include "worker/link.h"
@@ -106,39 +107,54 @@ static void accepted(struct exchange *exchange)
         exchange_respond(exchange, 202, NULL, NULL, NULL, 0);
 }
 
+/* The message goes to the backend, now or when it is ready for it. False: nothing of it was taken. */
+static bool pass(struct stdio *stdio, struct client *client, struct stream *stream,
+                 const struct jsonrpc_message *message)
+{
+        struct failure failure = { .reason = REASON_overloaded };
+
+        if (!handshake_is_due(stdio)) {
+                adopt_forward(stdio, client, stream, message);
+                return true;
+        }
+        if (adopt_hold(stdio, client, stream, message) >= 0)
+                return true;
+        if (stream)
+                forward_refuse(stream, message, &failure);
+        return false;
+}
+
+static int stream_make(struct stdio *stdio, struct exchange *exchange, struct client *client, enum stream_kind kind,
+                       unsigned n_calls, struct stream **ret)
+{
+        int r = stream_new(exchange, kind, stdio->stream_bytes_max, &stdio_stream_ops, stdio, ret);
+
+        if (r < 0)
+                return r;
+        exchange->endpoint_data = *ret;
+        (*ret)->client = client;
+        (*ret)->n_calls = n_calls;
+        return 0;
+}
+
 static void take_request(struct stdio *stdio, struct exchange *exchange, struct client *client,
                          const struct jsonrpc_message *message)
 {
         struct stream *stream;
-        struct call *call;
-        enum reason reason;
 
-        if (stream_new(exchange, STREAM_SINGLE, stdio->stream_bytes_max, &stdio_stream_ops, stdio, &stream) < 0)
+        if (stream_make(stdio, exchange, client, STREAM_SINGLE, 1, &stream) < 0)
                 return exchange_refuse(exchange, REASON_internal, NULL, message->id.data, message->id.size);
-        exchange->endpoint_data = stream;
-        stream->client = client;
-        stream->n_calls = 1;
-        if (forward_request(stdio, client, stream, message, &call, &reason) < 0) {
-                struct failure failure = { .reason = reason };
-
-                stream_fail(stream, &failure, message->id);
-                return;
-        }
-        deliver_backlog(client, stream);
+        pass(stdio, client, stream, message);
 }
 
-static void take_notification(struct stdio *stdio, struct exchange *exchange, struct client *client,
-                              const struct jsonrpc_message *message)
+/* A notification, a response, or a batch of those. */
+static void take_unanswered(struct stdio *stdio, struct exchange *exchange, struct client *client,
+                            const struct jsonrpc_message *message)
 {
-        forward_notification(stdio, client, message);
-        accepted(exchange);
-}
-
-static void take_response(struct stdio *stdio, struct exchange *exchange, _unused_ struct client *client,
-                          const struct jsonrpc_message *message)
-{
-        forward_response(stdio, message);
-        accepted(exchange);
+        if (pass(stdio, client, NULL, message))
+                accepted(exchange);
+        else
+                exchange_refuse(exchange, REASON_overloaded, NULL, NULL, 0);
 }
 
 /* Counts the requests of a batch. -EINVAL: an element may not stand in one. */
@@ -161,60 +177,28 @@ static int batch_check(const struct jsonrpc_message *batch, unsigned *ret_reques
         return 0;
 }
 
-/* One element; stream is NULL in a batch without requests. True while the stream is there. */
-static bool batch_element(struct stdio *stdio, struct client *client, struct stream *stream,
-                          const struct jsonrpc_message *message)
-{
-        struct call *call;
-        enum reason reason;
-
-        if (message->kind == JSONRPC_NOTIFICATION) {
-                forward_notification(stdio, client, message);
-        } else if (message->kind == JSONRPC_RESPONSE) {
-                forward_response(stdio, message);
-        } else if (forward_request(stdio, client, stream, message, &call, &reason) < 0) {
-                struct failure failure = { .reason = reason };
-                bool is_last = stream->n_calls == 1;
-
-                stream_fail(stream, &failure, message->id);
-                return !is_last;
-        }
-        return true;
-}
-
 static void take_batch(struct stdio *stdio, struct exchange *exchange, struct client *client,
                        const struct jsonrpc_message *batch)
 {
-        struct stream *stream = NULL;
-        struct json_slice element;
+        struct stream *stream;
         unsigned requests;
 
         if (stdio->handshake.version[0] && strcmp(stdio->handshake.version, BATCH_UNTIL) >= 0)
                 return exchange_refuse(exchange, REASON_bad_request, "this revision has no batches", NULL, 0);
         if (batch_check(batch, &requests) < 0)
                 return exchange_refuse(exchange, REASON_bad_request, "an element may not stand in a batch", NULL, 0);
-        if (requests > 0) {
-                if (stream_new(exchange, STREAM_BATCH, stdio->stream_bytes_max, &stdio_stream_ops, stdio, &stream) < 0)
-                        return exchange_refuse(exchange, REASON_internal, NULL, NULL, 0);
-                exchange->endpoint_data = stream;
-                stream->client = client;
-                stream->n_calls = requests;
-        }
-        for (size_t cursor = 0; json_next(batch->whole, &cursor, NULL, &element) > 0;) {
-                struct jsonrpc_message message;
-
-                if (jsonrpc_parse_value(element, &message) >= 0 && !batch_element(stdio, client, stream, &message))
-                        break;
-        }
         if (requests == 0)
-                accepted(exchange);
+                return take_unanswered(stdio, exchange, client, batch);
+        if (stream_make(stdio, exchange, client, STREAM_BATCH, requests, &stream) < 0)
+                return exchange_refuse(exchange, REASON_internal, NULL, NULL, 0);
+        pass(stdio, client, stream, batch);
 }
 
 static void (*const takers[])(struct stdio *stdio, struct exchange *exchange, struct client *client,
                               const struct jsonrpc_message *message) = {
         [JSONRPC_REQUEST] = take_request,
-        [JSONRPC_NOTIFICATION] = take_notification,
-        [JSONRPC_RESPONSE] = take_response,
+        [JSONRPC_NOTIFICATION] = take_unanswered,
+        [JSONRPC_RESPONSE] = take_unanswered,
         [JSONRPC_BATCH] = take_batch,
 };
 
@@ -235,7 +219,7 @@ static void take(struct stdio *stdio, struct exchange *exchange, const struct js
                 return handshake_request(stdio, exchange, message);
         if (!stdio_version_is_fine(stdio, exchange))
                 return exchange_refuse(exchange, REASON_unsupported_version, NULL, id.data, id.size);
-        if (stdio_client_of(stdio, exchange, &client, &reason) < 0)
+        if (adopt_client(stdio, exchange, &client, &reason) < 0)
                 return exchange_refuse(exchange, reason, NULL, id.data, id.size);
         takers[message->kind](stdio, exchange, client, message);
 }

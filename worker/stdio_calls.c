@@ -20,6 +20,8 @@ void stdio_call_remove(struct stdio *stdio, struct call *call)
 
 void stdio_calls_fail(struct stdio *stdio, const struct client *client, const struct failure *failure, bool is_told)
 {
+        bool gave_up = false;
+
         for (struct call *call = calls_next(stdio->calls, NULL), *next; call; call = next) {
                 next = calls_next(stdio->calls, call);
                 if (client && call->client != client)
@@ -28,9 +30,26 @@ void stdio_calls_fail(struct stdio *stdio, const struct client *client, const st
                         forward_cancelled(stdio, call, reason_text(failure->reason));
                 if (call->is_initialize)
                         handshake_given_up(stdio, call);
+                gave_up |= call->is_initialize;
                 if (call->stream)
                         stream_fail(call->stream, failure, token_slice(&call->id));
                 stdio_call_remove(stdio, call);
+        }
+        if (gave_up)
+                handshake_try_next(stdio);
+}
+
+/* What still waits for the backend's handshake is its client's no more. */
+static void waiting_fail(struct stdio *stdio, const struct client *client, const struct failure *failure)
+{
+        struct waiting *next;
+
+        while ((next = waiting_take_of(&stdio->handshake.waiting, client))) {
+                _cleanup_(waiting_freep) struct waiting *waiting = next;
+                struct jsonrpc_message message;
+
+                if (waiting->stream && jsonrpc_parse(waiting->text, waiting->size, &message) >= 0)
+                        forward_refuse(waiting->stream, &message, failure);
         }
 }
 
@@ -39,6 +58,7 @@ void stdio_client_leave(struct stdio *stdio, struct client *client, const struct
         struct worker *worker = stdio->worker;
 
         stdio_calls_fail(stdio, client, failure, true);
+        waiting_fail(stdio, client, failure);
         if (client->get_stream)
                 stream_end(TAKE_PTR(client->get_stream));
         asked_forget_client(stdio->asked, client);
@@ -51,7 +71,7 @@ void stdio_client_leave(struct stdio *stdio, struct client *client, const struct
 int stdio_client_of(const struct stdio *stdio, const struct exchange *exchange, struct client **ret,
                     enum reason *ret_reason)
 {
-        const struct clients *clients = stdio->worker->clients;
+        struct clients *clients = stdio->worker->clients;
         bool is_named = exchange->transport_id[0] && !exchange->is_minted;
         struct client *client = is_named ? clients_find(clients, exchange->transport_id) : clients_sole(clients);
 
@@ -59,6 +79,7 @@ int stdio_client_of(const struct stdio *stdio, const struct exchange *exchange, 
                 *ret_reason = is_named ? REASON_unknown_session : REASON_session_required;
                 return -ENOENT;
         }
+        clients_touch(stdio->worker->clients, client);
         *ret = client;
         return 0;
 }
@@ -93,7 +114,7 @@ static void on_stream_lost(struct stream *stream, void *userdata)
                 stream->client->get_stream = NULL;
                 return;
         }
-        if (handshake_forget_stream(&stdio->handshake, stream))
+        if (waiting_forget_stream(&stdio->handshake.waiting, stream))
                 return;
         for (struct call *call = calls_next(stdio->calls, NULL); call; call = calls_next(stdio->calls, call)) {
                 if (call->stream != stream)
@@ -110,12 +131,15 @@ void stdio_on_deadline(struct call *call, void *userdata)
 {
         struct stdio *stdio = userdata;
         struct failure failure = { .reason = REASON_deadline };
+        bool is_initialize = call->is_initialize;
 
-        if (call->is_initialize)
+        if (is_initialize)
                 handshake_given_up(stdio, call);
         else
                 forward_cancelled(stdio, call, reason_text(REASON_deadline));
         if (call->stream)
                 stream_fail(call->stream, &failure, token_slice(&call->id));
         stdio_call_remove(stdio, call);
+        if (is_initialize)
+                handshake_try_next(stdio);
 }

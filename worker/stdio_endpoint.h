@@ -5,6 +5,9 @@
  *   stdio_calls.c     clients and the requests they wait for: how both end
  *   post.c            POST: checks, body, what kind of message it is
  *   handshake.c       initialize: the first is forwarded, later ones are answered from its result
+ *   attach.c          a client comes: policy, room, keys
+ *   adopt.c           clients that did not initialize here; the worker's own initialize
+ *   waiting.c         what came before the handshake was done
  *   forward.c         messages to the backend, ids swapped where clients share them
  *   deliver.c         messages of the backend to the stream that placement.c names
  */
@@ -77,16 +80,26 @@ void post_free(struct stdio *stdio, struct post *post);
 
 /* ---- forward.c ---- */
 
-/* A client's request: 0 and *ret in the calls table, its stream set; else the reason it was not sent. */
+/* A client's request: 0 and *ret in the calls table, its stream set; else the reason it was not sent. client
+ * NULL: of nobody who could name it again, so that its id on the wire is always another. */
 int forward_request(struct stdio *stdio, struct client *client, struct stream *stream,
                     const struct jsonrpc_message *message, struct call **ret, enum reason *ret_reason);
 void forward_notification(struct stdio *stdio, struct client *client, const struct jsonrpc_message *message);
 void forward_response(struct stdio *stdio, const struct jsonrpc_message *message);
 
+/* Any message, or the elements of a batch. stream has a response due for each request in it, NULL: there is
+ * none. client NULL: one that stands for itself alone. */
+void forward_message(struct stdio *stdio, struct client *client, struct stream *stream,
+                     const struct jsonrpc_message *message);
+
+/* The same that will not be sent: each response due on stream is the failure. */
+void forward_refuse(struct stream *stream, const struct jsonrpc_message *message, const struct failure *failure);
+
 /* Tells the backend that nobody waits for call any more; never for initialize. */
 void forward_cancelled(struct stdio *stdio, const struct call *call, const char *why);
 
-/* Bytes on their way to the backend: bodies being received and lines it has not read. */
+/* Bytes on their way to the backend: bodies being received, messages that wait for the handshake and lines it
+ * has not read. */
 size_t forward_pending_bytes(const struct stdio *stdio);
 
 /* ---- deliver.c ---- */

@@ -14,7 +14,7 @@
 
 #include <signal.h>
 
-#define CLIENTS_MAX 32u /* each has up to two aliases, and the supervisor keeps 64 for a session */
+#define CLIENTS_MAX 256u /* each has up to two aliases, and the supervisor keeps 512 for a session */
 
 static const struct endpoint_ops *const endpoints[] = {
         [TRANSPORT_STDIO] = &endpoint_stdio,
