@@ -8,6 +8,7 @@
 #include "router/resolver.h"
 #include "router/router.h"
 #include "router/session_api.h"
+#include "router/sse.h"
 #include "router/table.h"
 
 static void refuse_body(struct exchange *e, const void *data, size_t size);
@@ -91,7 +92,8 @@ void exchange_abandon(struct exchange *e)
 
 static enum answer_form form_of(const struct exchange *e)
 {
-        return e->route.kind == ROUTE_MCP ? ANSWER_JSONRPC : ANSWER_PLAIN;
+        return e->route.kind == ROUTE_MCP || e->route.kind == ROUTE_SSE || e->route.kind == ROUTE_MESSAGE
+                ? ANSWER_JSONRPC : ANSWER_PLAIN;
 }
 
 /* Reads the key; false when the request was answered because of it. */
@@ -123,6 +125,18 @@ static void start_mcp(struct exchange *e)
                 exchange_fail_reason(e, REASON_session_required, NULL);
 }
 
+static void start_sse(struct exchange *e)
+{
+        if (read_key(e))
+                sse_start(e);
+}
+
+static void start_message(struct exchange *e)
+{
+        if (read_key(e))
+                sse_message_start(e);
+}
+
 static void start_other(struct exchange *e)
 {
         if (!read_key(e))
@@ -150,6 +164,8 @@ static void start_probe(struct exchange *e)
 
 static void (*const starts[])(struct exchange *e) = {
         [ROUTE_MCP] = start_mcp,
+        [ROUTE_SSE] = start_sse,
+        [ROUTE_MESSAGE] = start_message,
         [ROUTE_OTHER] = start_other,
         [ROUTE_SESSION] = start_session_api,
         [ROUTE_RESET] = start_session_api,

@@ -61,6 +61,9 @@ static void send_head(struct exchange *e, struct http_conn *up)
                         http_conn_add_header_slice(up, head->headers[i].name, head->headers[i].value);
         if (e->minted[0])
                 http_conn_add_header(up, "Envmux-Transport", e->minted);
+        if (e->route.kind == ROUTE_SSE && route_prefix(&e->route, head->target).size > 0)
+                http_conn_add_header_slice(up, (struct http_slice) { "Envmux-Prefix", 13 },
+                                           route_prefix(&e->route, head->target));
         if (e->is_created)
                 http_conn_add_header(up, "Envmux-Created", "1");
         if (head->has_content_length)

@@ -17,6 +17,7 @@ librouter_a_SOURCES = \
 	router/router.c router/router.h \
 	router/servers.c router/servers.h \
 	router/session_api.c router/session_api.h \
+	router/sse.c router/sse.h \
 	router/table.c router/table.h \
 	router/upstream.c router/upstream.h
 

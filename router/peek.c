@@ -37,8 +37,7 @@ void peek_body(struct exchange *e, const void *data, size_t size)
                 peek_give_up(e);
 }
 
-/* The URL's seed, else the client's own. */
-static int seed_read(struct exchange *e, struct json_slice client_info)
+int peek_seed(struct exchange *e, struct json_slice client_info)
 {
         struct http_slice encoded;
         char text[24], *end;
@@ -95,8 +94,8 @@ static void peek_initialize(struct exchange *e, const struct jsonrpc_message *me
                 client_info = (struct json_slice) {};
         if (key_mint(e->minted) < 0)
                 return exchange_fail_reason(e, REASON_internal, "no randomness");
-        if (seed_read(e, client_info) < 0)
-                return exchange_fail_reason(e, REASON_bad_request, "seed= must be an integer of at most 64 bits");
+        if (peek_seed(e, client_info) < 0)
+                return exchange_fail_reason(e, REASON_bad_request, PEEK_BAD_SEED);
         if (config_read(e, client_info) < 0)
                 return exchange_fail_reason(e, REASON_body_too_large, "clientInfo._extra.config may have 64 KiB");
         if (!e->key.kind && key_choose(e, client_info) < 0)

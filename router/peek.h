@@ -8,3 +8,9 @@
 void peek_start(struct exchange *e);
 void peek_body(struct exchange *e, const void *data, size_t size);
 void peek_end(struct exchange *e);
+
+#define PEEK_BAD_SEED "seed= must be an integer of at most 64 bits"
+
+/* The seed for a session that e begins: the URL's, else client_info's own (size 0: there is none). -EINVAL:
+ * the URL's is no seed. */
+int peek_seed(struct exchange *e, struct json_slice client_info);

@@ -5,6 +5,8 @@ static const struct {
         unsigned methods;  /* mask of 1 << enum http_method */
 } kinds[] = {
         [ROUTE_MCP] = { "GET, POST, DELETE", 1 << HTTP_GET | 1 << HTTP_POST | 1 << HTTP_DELETE },
+        [ROUTE_SSE] = { "GET", 1 << HTTP_GET },
+        [ROUTE_MESSAGE] = { "POST", 1 << HTTP_POST },
         [ROUTE_OTHER] = { NULL, ~0u },
         [ROUTE_SESSION] = { "GET, PUT, DELETE", 1 << HTTP_GET | 1 << HTTP_PUT | 1 << HTTP_DELETE },
         [ROUTE_RESET] = { "POST", 1 << HTTP_POST },
@@ -25,6 +27,20 @@ bool route_allows(enum route_kind kind, enum http_method method)
 static bool path_is_mcp(struct http_slice path)
 {
         return http_slice_is(path, "/mcp") || http_slice_is(path, "/mcp/");
+}
+
+static bool path_is_sse(struct http_slice path)
+{
+        return http_slice_is(path, "/sse") || http_slice_is(path, "/sse/");
+}
+
+/* An HTTP backend may have a path of this name for something else. */
+static bool path_is_message(const struct route *route, struct http_slice path)
+{
+        struct http_slice id;
+
+        return http_slice_is(path, "/message") && (route->server->transport == TRANSPORT_STDIO ||
+                                                   target_query_get(route->query, "sessionId", &id) == 0);
 }
 
 static const struct server *server_of_segment(const struct servers *servers, struct http_slice segment)
@@ -54,6 +70,10 @@ static int route_classify(struct route *route, struct http_slice path)
 {
         if (path_is_mcp(path))
                 route->kind = ROUTE_MCP;
+        else if (path_is_sse(path))
+                route->kind = ROUTE_SSE;
+        else if (path_is_message(route, path))
+                route->kind = ROUTE_MESSAGE;
         else if (route->key.data && path.size == 0)
                 route->kind = ROUTE_SESSION;
         else if (route->key.data && http_slice_is(path, "/reset"))
@@ -96,4 +116,9 @@ int route_find(const struct servers *servers, struct http_slice target, struct r
         route.rest = (struct http_slice) { path.data, (size_t) (target.data + target.size - path.data) };
         *ret = route;
         return 0;
+}
+
+struct http_slice route_prefix(const struct route *route, struct http_slice target)
+{
+        return (struct http_slice) { target.data, (size_t) (route->rest.data - target.data) };
 }

@@ -6,6 +6,8 @@
 
 enum route_kind {
         ROUTE_MCP,     /* /mcp, /SERVER/mcp, /s/KEY/mcp, /SERVER/s/KEY/mcp; a final "/" is the same */
+        ROUTE_SSE,     /* …/sse: the event stream of a 2024-11-05 client; a final "/" is the same */
+        ROUTE_MESSAGE, /* …/message: what such a client says; its session is named by sessionId= */
         ROUTE_OTHER,   /* any other path of a server: goes where the session header says */
         ROUTE_SESSION, /* /s/KEY, /SERVER/s/KEY: the session itself (PUT, GET, DELETE) */
         ROUTE_RESET,   /* …/reset (POST) */
@@ -23,6 +25,9 @@ struct route {
 
 /* Slices point into target. -ENOENT: nothing has this path. */
 int route_find(const struct servers *servers, struct http_slice target, struct route *ret);
+
+/* What of target stands before route->rest: the prefix under which this server or session is served. */
+struct http_slice route_prefix(const struct route *route, struct http_slice target);
 
 /* The methods of a kind of path, as an Allow header lists them; NULL: any. */
 const char *route_methods(enum route_kind kind);

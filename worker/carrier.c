@@ -96,6 +96,15 @@ void carrier_event(struct carrier *carrier, const char *message, size_t size)
         carrier_wait(carrier, CARRIER_KEEPALIVE_USEC);
 }
 
+void carrier_endpoint(struct carrier *carrier, const char *id, const char *uri)
+{
+        const char *const parts[] = { "event: endpoint\nid: ", id, "\ndata: ", uri, "\n\n" };
+
+        for (size_t i = 0; i < ELEMENTSOF(parts); i++)
+                exchange_send(carrier->exchange, parts[i], strlen(parts[i]));
+        carrier_wait(carrier, CARRIER_KEEPALIVE_USEC);
+}
+
 void carrier_comment(struct carrier *carrier)
 {
         static const char comment[] = ": keepalive\n\n";

@@ -34,6 +34,9 @@ bool carrier_is_begun(const struct carrier *carrier);
 void carrier_event(struct carrier *carrier, const char *message, size_t size);
 void carrier_comment(struct carrier *carrier);
 
+/* After carrier_begin: the first event of the HTTP+SSE transport (MCP 2024-11-05), with an event id. */
+void carrier_endpoint(struct carrier *carrier, const char *id, const char *uri);
+
 /* What the client has not taken yet. */
 size_t carrier_pending_bytes(const struct carrier *carrier);
 

@@ -61,6 +61,9 @@ void farewell_end(struct exchange *exchange)
         const struct farewell *farewell = exchange->farewell;
         struct json_slice id = request_id(farewell);
 
+        /* Nobody reads what a POST of the HTTP+SSE transport is answered with but its status: 404, as its stream. */
+        if (http_slice_is(exchange->path, "/message"))
+                return exchange_gone(exchange);
         if (id.size > 0 || farewell->is_start_failure)
                 exchange_fail(exchange, farewell->failure, id.size > 0 ? id.data : NULL, id.size);
         else

@@ -1,5 +1,6 @@
 #include "worker/stdio_endpoint.h"
 
+#include "worker/idle.h"
 #include "worker/life.h"
 
 #include <stdio.h>
@@ -80,6 +81,10 @@ int forward_request(struct stdio *stdio, struct client *client, struct stream *s
         }
         call->client = client;
         call->stream = stream;
+        if (stream && stream->kind == STREAM_SSE) { /* the exchange that brought it is over, and its stream holds nothing */
+                call->is_held = true;
+                idle_hold(stdio->worker->idle);
+        }
         *ret = call;
         return 0;
 }

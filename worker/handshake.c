@@ -66,6 +66,8 @@ static void admit(struct stdio *stdio, struct client *client_consume, struct str
         }
         stream->session.attach = word;
         stream->session.transport_id = client_consume->transport_id;
+        if (stream->kind == STREAM_SSE)
+                sse_attached(stdio, stream, client_consume);
         stream_respond(stream, text, size);
 }
 
@@ -226,7 +228,7 @@ static void wait_for_first(struct stdio *stdio, struct client *client_consume, s
         }
 }
 
-static int client_make(const struct exchange *exchange, const struct jsonrpc_message *message, struct client **ret)
+int handshake_client(const char *transport_id, const struct jsonrpc_message *message, struct client **ret)
 {
         char identity[IDENTITY_SIZE] = "";
         struct json_slice info;
@@ -234,7 +236,7 @@ static int client_make(const struct exchange *exchange, const struct jsonrpc_mes
         if (json_get(message->params, "clientInfo", &info) < 0 || json_slice_type(info) != JSON_OBJECT ||
             identity_from_client_info(info, identity) < 0)
                 identity[0] = '\0';
-        return client_new(exchange->transport_id, identity, ret);
+        return client_new(transport_id, identity, ret);
 }
 
 /* The stream that an initialize is answered on, with what its head will tell. */
@@ -257,6 +259,17 @@ static int stream_make(struct stdio *stdio, struct exchange *exchange, struct cl
         return 0;
 }
 
+void handshake_begin(struct stdio *stdio, struct client *client_consume, struct stream *stream,
+                     const struct jsonrpc_message *message)
+{
+        if (stdio->handshake.state == HANDSHAKE_NONE)
+                forward_first(stdio, client_consume, stream, message);
+        else if (stdio->handshake.state == HANDSHAKE_PENDING)
+                wait_for_first(stdio, client_consume, stream, message);
+        else
+                admit(stdio, client_consume, stream, message->id);
+}
+
 void handshake_request(struct stdio *stdio, struct exchange *exchange, const struct jsonrpc_message *message)
 {
         struct client *client;
@@ -269,18 +282,13 @@ void handshake_request(struct stdio *stdio, struct exchange *exchange, const str
                                        is_known ? "this client is initialized already" : NULL, message->id.data,
                                        message->id.size);
         }
-        if (client_make(exchange, message, &client) < 0)
+        if (handshake_client(exchange->transport_id, message, &client) < 0)
                 return exchange_refuse(exchange, REASON_internal, NULL, message->id.data, message->id.size);
         if (stream_make(stdio, exchange, client, &stream) < 0) {
                 client_free(client);
                 return exchange_refuse(exchange, REASON_internal, NULL, message->id.data, message->id.size);
         }
-        if (stdio->handshake.state == HANDSHAKE_NONE)
-                forward_first(stdio, client, stream, message);
-        else if (stdio->handshake.state == HANDSHAKE_PENDING)
-                wait_for_first(stdio, client, stream, message);
-        else
-                admit(stdio, client, stream, message->id);
+        handshake_begin(stdio, client, stream, message);
 }
 
 void handshake_fail_all(struct stdio *stdio, const struct failure *failure)

@@ -39,6 +39,14 @@ void handshake_done(struct handshake *handshake);
  * one line. */
 void handshake_request(struct stdio *stdio, struct exchange *exchange, const struct jsonrpc_message *message);
 
+/* The same for a stream that is there already. Consumes the client, which is not attached yet; the answer is
+ * one of the responses due on stream. */
+void handshake_begin(struct stdio *stdio, struct client *client_consume, struct stream *stream,
+                     const struct jsonrpc_message *message);
+
+/* A client that would be attached by this initialize; its Mcp-Session-Id is transport_id. */
+int handshake_client(const char *transport_id, const struct jsonrpc_message *message, struct client **ret);
+
 /* The backend answered the initialize of call. Frees the call. */
 void handshake_response(struct stdio *stdio, struct call *call, const struct jsonrpc_message *message);
 

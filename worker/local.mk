@@ -36,6 +36,7 @@ libworker_a_SOURCES = \
 	worker/relay_request.c worker/relay_request.h \
 	worker/socket_owner.c worker/socket_owner.h \
 	worker/spec.c worker/spec.h \
+	worker/sse_clients.c worker/sse_clients.h \
 	worker/stdio_endpoint.h \
 	worker/stdio_calls.c \
 	worker/stdio_endpoint.c \

@@ -32,7 +32,7 @@ static bool is_json(const struct http_head *head)
         return http_slice_is_nocase(type, "application/json");
 }
 
-int post_begin(_unused_ struct stdio *stdio, struct exchange *exchange)
+int post_begin(struct stdio *stdio, struct exchange *exchange)
 {
         const struct http_head *head = exchange->head;
 
@@ -41,7 +41,12 @@ int post_begin(_unused_ struct stdio *stdio, struct exchange *exchange)
                 exchange_refuse(exchange, REASON_not_acceptable, "application/json and text/event-stream", NULL, 0);
                 return -EINVAL;
         }
-        if (!is_json(head)) {
+        return post_open(stdio, exchange);
+}
+
+int post_open(_unused_ struct stdio *stdio, struct exchange *exchange)
+{
+        if (!is_json(exchange->head)) {
                 exchange_refuse(exchange, REASON_unsupported_type, NULL, NULL, 0);
                 return -EINVAL;
         }
@@ -224,20 +229,31 @@ static void take(struct stdio *stdio, struct exchange *exchange, const struct js
         takers[message->kind](stdio, exchange, client, message);
 }
 
-void post_end(struct stdio *stdio, struct exchange *exchange)
+int post_take(struct stdio *stdio, struct exchange *exchange, struct post **ret, struct jsonrpc_message *ret_message)
 {
         struct post *post = TAKE_PTR(exchange->endpoint_data);
-        struct jsonrpc_message message;
-        int r = jsonrpc_parse(post->text, post->size, &message);
+        int r = jsonrpc_parse(post->text, post->size, ret_message);
 
         if (r < 0) {
+                post_free(stdio, post);
                 exchange_refuse(exchange, r == -EPROTO ? REASON_bad_request : REASON_parse_error,
                                 r == -EPROTO ? "the body is not a JSON-RPC message" : NULL, NULL, 0);
-        } else {
-                /* The backend reads lines; the text keeps its size, so that the slices stay right. */
-                json_blank_newlines(post->text, post->size);
+                return r;
+        }
+        /* The backend reads lines; the text keeps its size, so that the slices stay right. */
+        json_blank_newlines(post->text, post->size);
+        *ret = post;
+        return 0;
+}
+
+void post_end(struct stdio *stdio, struct exchange *exchange)
+{
+        struct jsonrpc_message message;
+        struct post *post;
+
+        if (post_take(stdio, exchange, &post, &message) >= 0) {
                 take(stdio, exchange, &message);
+                post_free(stdio, post);
         }
         link_status_changed(stdio->worker->link);
-        post_free(stdio, post);
 }

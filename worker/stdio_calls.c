@@ -59,6 +59,7 @@ void stdio_client_leave(struct stdio *stdio, struct client *client, const struct
 
         stdio_calls_fail(stdio, client, failure, true);
         waiting_fail(stdio, client, failure);
+        sse_client_left(stdio, client);
         if (client->get_stream)
                 stream_end(TAKE_PTR(client->get_stream));
         asked_forget_client(stdio->asked, client);

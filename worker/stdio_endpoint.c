@@ -86,8 +86,8 @@ static void get_end(struct stdio *stdio, struct exchange *exchange)
         deliver_backlog(client, stream);
 }
 
-/* Clients send any Accept with a DELETE: nothing is checked but the session. */
-static int delete_begin(_unused_ struct stdio *stdio, _unused_ struct exchange *exchange)
+/* Clients send any Accept with a DELETE, and servers of 2024-11-05 never looked at it. */
+static int any_begin(_unused_ struct stdio *stdio, _unused_ struct exchange *exchange)
 {
         return 0;
 }
@@ -120,33 +120,45 @@ static void delete_end(struct stdio *stdio, struct exchange *exchange)
 }
 
 static const struct method {
+        const char *path; /* with or without a final "/" */
         enum http_method method;
         int (*begin)(struct stdio *stdio, struct exchange *exchange);
         void (*end)(struct stdio *stdio, struct exchange *exchange);
 } methods[] = {
-        { HTTP_POST, post_begin, post_end },
-        { HTTP_GET, get_begin, get_end },
-        { HTTP_DELETE, delete_begin, delete_end },
+        { "/mcp", HTTP_POST, post_begin, post_end },
+        { "/mcp", HTTP_GET, get_begin, get_end },
+        { "/mcp", HTTP_DELETE, any_begin, delete_end },
+        { "/sse", HTTP_GET, any_begin, sse_get_end },
+        { "/message", HTTP_POST, sse_message_begin, sse_message_end },
 };
 
-static const struct method *method_find(const struct exchange *exchange)
+/* NULL, and whether anything has this path. */
+static const struct method *method_find(const struct exchange *exchange, bool *ret_has_path)
 {
-        for (size_t i = 0; i < ELEMENTSOF(methods); i++)
+        struct http_slice path = exchange->path;
+
+        if (path.size > 1 && path.data[path.size - 1] == '/')
+                path.size--;
+        *ret_has_path = false;
+        for (size_t i = 0; i < ELEMENTSOF(methods); i++) {
+                if (!http_slice_is(path, methods[i].path))
+                        continue;
                 if (methods[i].method == exchange->head->method)
                         return &methods[i];
+                *ret_has_path = true;
+        }
         return NULL;
 }
 
 static void on_request(struct worker *worker, struct exchange *exchange)
 {
-        const struct method *method = method_find(exchange);
+        bool has_path;
+        const struct method *method = method_find(exchange, &has_path);
 
-        if (!http_slice_is(exchange->path, "/mcp") && !http_slice_is(exchange->path, "/mcp/"))
-                exchange_refuse(exchange, REASON_unknown_path, NULL, NULL, 0);
-        else if (!method)
-                exchange_refuse(exchange, REASON_method_not_allowed, NULL, NULL, 0);
-        else
+        if (method)
                 (void) method->begin(worker->endpoint_data, exchange);
+        else
+                exchange_refuse(exchange, has_path ? REASON_method_not_allowed : REASON_unknown_path, NULL, NULL, 0);
 }
 
 static void on_request_body(struct worker *worker, struct exchange *exchange, const void *data, size_t size)
@@ -157,7 +169,9 @@ static void on_request_body(struct worker *worker, struct exchange *exchange, co
 
 static void on_request_end(struct worker *worker, struct exchange *exchange)
 {
-        method_find(exchange)->end(worker->endpoint_data, exchange);
+        bool has_path;
+
+        method_find(exchange, &has_path)->end(worker->endpoint_data, exchange);
 }
 
 static void on_client_drained(_unused_ struct worker *worker, _unused_ struct exchange *exchange)
@@ -189,6 +203,7 @@ static int init(struct worker *worker)
                 return -ENOMEM;
         stdio->worker = worker;
         handshake_init(&stdio->handshake);
+        sse_init(&stdio->sses);
         backlog_init(&stdio->unattached);
         stdio->half_bytes_max = worker->spec->buffer_bytes_max / 2;
         stdio->stream_bytes_max = worker->spec->buffer_bytes_max / STREAM_SHARE;
@@ -225,6 +240,7 @@ static void fail_all(struct worker *worker, const struct failure *failure)
         stdio->failure = failure;
         stdio_calls_fail(stdio, NULL, failure, false);
         handshake_fail_all(stdio, failure);
+        sse_end_all(stdio);
         for (struct client *client = clients_next(worker->clients, NULL); client;
              client = clients_next(worker->clients, client))
                 if (client->get_stream)
@@ -249,6 +265,7 @@ static void done(struct worker *worker)
         calls_free(stdio->calls);
         asked_free(stdio->asked);
         handshake_done(&stdio->handshake);
+        sse_done(&stdio->sses);
         backlog_done(&stdio->unattached);
         if (stdio->broken)
                 event_free(stdio->broken);

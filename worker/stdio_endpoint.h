@@ -9,6 +9,7 @@
  *   adopt.c           clients that did not initialize here; the worker's own initialize
  *   waiting.c         what came before the handshake was done
  *   forward.c         messages to the backend, ids swapped where clients share them
+ *   sse_clients.c     clients of the older HTTP+SSE transport (2024-11-05)
  *   deliver.c         messages of the backend to the stream that placement.c names
  */
 #pragma once
@@ -20,6 +21,7 @@
 #include "worker/client.h"
 #include "worker/handshake.h"
 #include "worker/placement.h"
+#include "worker/sse_clients.h"
 #include "worker/stdio_pipe.h"
 #include "worker/stream.h"
 
@@ -36,6 +38,7 @@ struct stdio {
         size_t body_bytes;              /* of request bodies that are being received */
         size_t stream_bytes_max;        /* what one slow client may leave unread */
         size_t half_bytes_max;          /* the session's byte budget, for each direction */
+        struct sse_list sses;           /* open streams of the HTTP+SSE transport */
         struct event *broken;           /* the backend closed its output and has not exited yet */
 };
 
@@ -74,9 +77,15 @@ struct post;
 /* Checks the head; 0 when a body may come (exchange->endpoint_data is then the post's), negative when
  * the exchange was answered. */
 int post_begin(struct stdio *stdio, struct exchange *exchange);
+/* post_begin for whatever Accept: the answer says nothing. */
+int post_open(struct stdio *stdio, struct exchange *exchange);
 void post_body(struct stdio *stdio, struct exchange *exchange, const void *data, size_t size);
 void post_end(struct stdio *stdio, struct exchange *exchange);
 void post_free(struct stdio *stdio, struct post *post);
+
+/* Takes the whole body off the exchange: 0 with the message, as one line of the post that the caller frees;
+ * negative when the exchange was answered because it is none. */
+int post_take(struct stdio *stdio, struct exchange *exchange, struct post **ret, struct jsonrpc_message *ret_message);
 
 /* ---- forward.c ---- */
 

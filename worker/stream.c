@@ -56,6 +56,12 @@ int stream_new(struct exchange *exchange, enum stream_kind kind, size_t pending_
         return 0;
 }
 
+void stream_endpoint(struct stream *stream, const char *id, const char *uri)
+{
+        begin(stream);
+        carrier_endpoint(stream->carrier, id, uri);
+}
+
 static void send_event(struct stream *stream, const char *message, size_t size)
 {
         begin(stream);

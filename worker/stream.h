@@ -12,6 +12,7 @@ enum stream_kind {
         STREAM_SINGLE, /* POST of one request */
         STREAM_BATCH,  /* POST of several: always events */
         STREAM_GET,    /* GET: events without an end */
+        STREAM_SSE,    /* GET of the 2024-11-05 transport: every response of its client comes here too */
 };
 
 struct client;
@@ -41,6 +42,9 @@ int stream_new(struct exchange *exchange, enum stream_kind kind, size_t pending_
 
 /* Its head was sent: it is an event stream. */
 bool stream_is_begun(const struct stream *stream);
+
+/* Begins a STREAM_SSE: its first event, which tells where its client sends messages to. uri has no line end. */
+void stream_endpoint(struct stream *stream, const char *id, const char *uri);
 
 /* One message that is no response to it: begins an event stream. False when the client did not read
  * what it already got: the stream is gone (on_lost was called). */

@@ -89,6 +89,12 @@ static void test_paths_with_a_default_server(void **state)
                 { .target = "/%77eb/mcp", .kind = ROUTE_MCP, .server = "web", .rest = "/mcp" },
                 { .target = "/s/k%201/mcp", .kind = ROUTE_MCP, .server = "lake", .key = "k%201", .rest = "/mcp" },
                 { .target = "/web/s/k/mcp", .kind = ROUTE_MCP, .server = "web", .key = "k", .rest = "/mcp" },
+                { .target = "/sse?seed=1", .kind = ROUTE_SSE, .server = "lake", .rest = "/sse?seed=1", .query = "seed=1" },
+                { .target = "/web/s/k/sse/", .kind = ROUTE_SSE, .server = "web", .key = "k", .rest = "/sse/" },
+                { .target = "/lake/message", .kind = ROUTE_MESSAGE, .server = "lake", .rest = "/message" },
+                { .target = "/web/message?sessionId=1", .kind = ROUTE_MESSAGE,
+                  .server = "web", .rest = "/message?sessionId=1", .query = "sessionId=1" },
+                { .target = "/web/message", .kind = ROUTE_OTHER, .server = "web", .rest = "/message" },
                 { .target = "/s/k", .kind = ROUTE_SESSION, .server = "lake", .key = "k" },
                 { .target = "/web/s/k?x=1", .kind = ROUTE_SESSION, .server = "web", .key = "k", .query = "x=1" },
                 { .target = "/web/s/k/reset", .kind = ROUTE_RESET, .server = "web", .key = "k" },
@@ -147,6 +153,23 @@ static void test_other_paths_of_a_default_http_server(void **state)
         servers_done(&servers);
 }
 
+static void check_prefix(const char *target, const char *prefix)
+{
+        struct servers servers = make_servers(true);
+        struct route route;
+
+        assert_int_equal(route_find(&servers, slice(target), &route), 0);
+        assert_true(http_slice_is(route_prefix(&route, slice(target)), prefix));
+        servers_done(&servers);
+}
+
+static void test_prefix_is_what_stands_before_the_path(void **state)
+{
+        check_prefix("/sse", "");
+        check_prefix("/lake/sse", "/lake");
+        check_prefix("/%77eb/s/k%201/sse?x=1", "/%77eb/s/k%201");
+}
+
 static void test_methods_of_a_path(void **state)
 {
         assert_true(route_allows(ROUTE_MCP, HTTP_POST));
@@ -156,6 +179,10 @@ static void test_methods_of_a_path(void **state)
         assert_true(route_allows(ROUTE_SESSION, HTTP_PUT));
         assert_false(route_allows(ROUTE_SESSION, HTTP_POST));
         assert_true(route_allows(ROUTE_RESET, HTTP_POST));
+        assert_true(route_allows(ROUTE_SSE, HTTP_GET));
+        assert_false(route_allows(ROUTE_SSE, HTTP_POST));
+        assert_true(route_allows(ROUTE_MESSAGE, HTTP_POST));
+        assert_false(route_allows(ROUTE_MESSAGE, HTTP_DELETE));
         assert_string_equal(route_methods(ROUTE_MCP), "GET, POST, DELETE");
 }
 
@@ -166,6 +193,7 @@ int main(void)
                 cmocka_unit_test(test_paths_with_a_default_server),
                 cmocka_unit_test(test_paths_without_a_default_server),
                 cmocka_unit_test(test_other_paths_of_a_default_http_server),
+                cmocka_unit_test(test_prefix_is_what_stands_before_the_path),
                 cmocka_unit_test(test_methods_of_a_path),
         };
 
