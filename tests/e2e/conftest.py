@@ -1,18 +1,15 @@
 """Fixtures of the end-to-end tests. They need a built tree: ./dev build."""
 
-import os
-
 import pytest
 
 import harness
+import node_tools
 
 
 def pytest_configure(config):
     if not harness.ENVMUX.exists():
         raise pytest.UsageError(f"{harness.ENVMUX} is missing: run ./dev build first")
-    # The pinned Node.js: the clients need a newer one than Debian 12 has, whose npm links no bin of it.
-    for folder in harness.NODE_MODULES.glob("node-linux-*/bin"):
-        os.environ["PATH"] = f"{folder}:{os.environ['PATH']}"
+    node_tools.use_pinned_node()
 
 
 @pytest.fixture

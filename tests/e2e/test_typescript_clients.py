@@ -2,26 +2,22 @@
 
 import concurrent.futures
 import json
-import pathlib
-import shutil
 import subprocess
 
 import pytest
 
 import harness
+import node_tools
 
-NODE = harness.TOP / "build" / "node"
-DRIVER = pathlib.Path(__file__).parent / "node" / "everything.mjs"
 PACKAGE = "@modelcontextprotocol/server-everything"
 
-pytestmark = pytest.mark.skipif(not (NODE / "node_modules").is_dir() or not shutil.which("npx"),
-                                reason="needs node, npx and the packages of tests/e2e/package.json in build/node")
+pytestmark = pytest.mark.skipif(bool(node_tools.missing()), reason=str(node_tools.missing()))
 
 
 @pytest.fixture
 def everything(envmux):
     # npx as a user would start it; in this folder it finds the pinned package without the network.
-    common = {"command": "npx", "cwd": str(NODE)}
+    common = {"command": "npx", "cwd": str(node_tools.FOLDER)}
     return envmux({
         "mcpServers": {
             "stdio": {**common, "args": ["-y", PACKAGE, "stdio"]},
@@ -33,10 +29,7 @@ def everything(envmux):
 
 @pytest.fixture(scope="module")
 def driver():
-    # Node looks for packages beside the script.
-    copy = NODE / DRIVER.name
-    shutil.copy(DRIVER, copy)
-    return copy
+    return node_tools.installed("everything.mjs")
 
 
 def drive(driver, sdk, url, label):

@@ -1,0 +1,32 @@
+"""The official conformance suite: our fixture passes it whole, and envmux in front of it takes nothing away."""
+
+import pytest
+
+import conformance
+import node_tools
+
+pytestmark = pytest.mark.skipif(bool(node_tools.missing()), reason=str(node_tools.missing()))
+
+THROUGH_ENVMUX = [(transport, revision) for revision in ("2025-11-25",) for transport in conformance.TRANSPORTS]
+
+
+@pytest.fixture(scope="module")
+def direct(tmp_path_factory):
+    """What the fixture does by itself, by revision."""
+    with conformance.directly() as url:
+        yield {revision: conformance.run_suite(url, revision, tmp_path_factory.mktemp("direct"))
+               for revision in conformance.REVISIONS}
+
+
+@pytest.mark.parametrize("revision", conformance.REVISIONS)
+def test_directly(direct, revision):
+    run = direct[revision]
+    assert run.missing() == [], "\n".join(map(str, run.findings))
+
+
+@pytest.mark.parametrize("transport, revision", THROUGH_ENVMUX)
+def test_through_envmux(envmux, tmp_path, direct, transport, revision):
+    run = conformance.run_suite(envmux(conformance.configuration()).mcp(transport), revision, tmp_path)
+    worse = run.worse_than(direct[revision])
+    assert worse == [], "\n".join(map(str, worse))
+    assert run.missing() == [], "\n".join(map(str, run.findings))
