@@ -51,24 +51,16 @@ int adopt_client(struct stdio *stdio, const struct exchange *exchange, struct cl
 
 void adopt_begin(struct stdio *stdio)
 {
-        struct handshake *handshake = &stdio->handshake;
         _cleanup_free_ char *text = NULL;
-        struct jsonrpc_message message;
-        struct call *call;
-        enum reason reason;
         int n = asprintf(&text, "{\"jsonrpc\":\"2.0\",\"id\":\"envmux\",\"method\":\"initialize\",\"params\":"
                          "{\"protocolVersion\":\"%s\",\"capabilities\":{},"
                          "\"clientInfo\":{\"name\":\"envmux\",\"version\":\"" PACKAGE_VERSION "\"}}}",
-                         handshake->own_version);
+                         stdio->handshake.own_version);
 
         if (n < 0)
                 text = NULL;
-        if (n < 0 || jsonrpc_parse(text, (size_t) n, &message) < 0 ||
-            forward_request(stdio, NULL, NULL, &message, &call, &reason) < 0)
-                return; /* who waits hears of the backend's end, or of the start's deadline */
-        call->is_initialize = true;
-        handshake->is_own = true;
-        handshake->state = HANDSHAKE_PENDING;
+        else
+                handshake_begin_own(stdio, text, (size_t) n);
 }
 
 int adopt_hold(struct stdio *stdio, struct client *client, struct stream *stream,

@@ -16,6 +16,7 @@ void handshake_done(struct handshake *handshake)
 {
         waiting_done(&handshake->waiting);
         free(handshake->response);
+        free(handshake->request);
 }
 
 static void stream_refuse(struct stream *stream, enum reason reason, struct json_slice id)
@@ -73,6 +74,42 @@ static void admit(struct stdio *stdio, struct client *client_consume, struct str
 
 /* ---- the first one ---- */
 
+int handshake_keep_request(struct handshake *handshake, struct json_slice request)
+{
+        char *copy = request.size <= HANDSHAKE_KEPT_MAX ? malloc(request.size) : NULL;
+
+        if (!copy && request.size <= HANDSHAKE_KEPT_MAX)
+                return -ENOMEM;
+        if (copy)
+                memcpy(copy, request.data, request.size);
+        free(handshake->request);
+        handshake->request = copy;
+        handshake->request_size = request.size;
+        return 0;
+}
+
+/* Just sent: it is the backend's from now on. */
+static void request_note(struct stdio *stdio, struct call *call, const struct jsonrpc_message *message)
+{
+        call->is_initialize = true;
+        stdio->handshake.state = HANDSHAKE_PENDING;
+        if (stdio->worker->spec->revives && message->whole.data != stdio->handshake.request)
+                (void) handshake_keep_request(&stdio->handshake, message->whole);
+}
+
+void handshake_begin_own(struct stdio *stdio, const char *text, size_t size)
+{
+        struct jsonrpc_message message;
+        struct call *call;
+        enum reason reason;
+
+        if (jsonrpc_parse(text, size, &message) < 0 ||
+            forward_request(stdio, NULL, NULL, &message, &call, &reason) < 0)
+                return; /* who waits hears of the backend's end, or of the start's deadline */
+        stdio->handshake.is_own = true;
+        request_note(stdio, call, &message);
+}
+
 /* Forwards an initialize. Consumes the client, which the call holds from then on. */
 static void forward_first(struct stdio *stdio, struct client *client_consume, struct stream *stream,
                           const struct jsonrpc_message *message)
@@ -84,8 +121,7 @@ static void forward_first(struct stdio *stdio, struct client *client_consume, st
                 client_free(client_consume);
                 return stream_refuse(stream, reason, message->id);
         }
-        call->is_initialize = true;
-        stdio->handshake.state = HANDSHAKE_PENDING;
+        request_note(stdio, call, message);
 }
 
 /* The next that waits: its initialize becomes the first; who has none gets ours. */
@@ -172,6 +208,8 @@ void handshake_response(struct stdio *stdio, struct call *call, const struct jso
                 client_free(client);
         }
         stdio_call_remove(stdio, call);
+        if (is_result && handshake->is_replayed && !streq(handshake->version, handshake->own_version))
+                return fail_own(stdio, "it speaks another revision of MCP than the backend before it");
         if (is_result && handshake->is_own)
                 handshake_say_initialized(stdio);
         if (is_result)

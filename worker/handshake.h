@@ -13,6 +13,7 @@ struct failure;
 struct stdio;
 
 #define HANDSHAKE_VERSION_SIZE 32
+#define HANDSHAKE_KEPT_MAX (32u * 1024) /* of an initialize that is kept */
 
 enum handshake_state {
         HANDSHAKE_NONE,    /* no initialize was answered yet */
@@ -28,7 +29,10 @@ struct handshake {
         bool had_client;   /* a client was attached before */
         bool is_initialized; /* notifications/initialized was forwarded */
         bool is_own;       /* the worker's own initialize: nobody waits for its answer */
+        bool is_replayed;  /* it was another backend's before: the answer must be of own_version */
         char own_version[HANDSHAKE_VERSION_SIZE]; /* what it asks for */
+        char *request;     /* the initialize at the backend, where a later one may need it (worker/revive.h) */
+        size_t request_size;
         struct waiting_list waiting; /* what came while the first is at the backend */
 };
 
@@ -54,6 +58,12 @@ void handshake_response(struct stdio *stdio, struct call *call, const struct jso
  * handshake_try_next once the call is gone. Frees nothing of call. */
 void handshake_given_up(struct stdio *stdio, struct call *call);
 void handshake_try_next(struct stdio *stdio);
+
+/* Sends an initialize of ours and keeps it. Without a backend to send it to the session's end follows. */
+void handshake_begin_own(struct stdio *stdio, const char *text, size_t size);
+
+/* Keeps the request for the backend's successor; one that is too large is not kept. */
+int handshake_keep_request(struct handshake *handshake, struct json_slice request);
 
 /* The backend was not initialized yet: messages for it wait (worker/adopt.h). */
 bool handshake_is_due(const struct stdio *stdio);

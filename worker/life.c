@@ -72,10 +72,25 @@ static void failure_fill(struct life *life, enum reason reason, const char *deta
                 life->failure.stderr_lines = (const char *const *) life->lines;
 }
 
+/* What a fresh backend can go on with after this end, or NULL. */
+static char *keep(struct worker *worker, enum gone_cause cause)
+{
+        char *kept = NULL;
+
+        if (cause != GONE_IDLE || !worker->spec->revives || !worker->endpoint->keep)
+                return NULL;
+        int r = worker->endpoint->keep(worker, &kept);
+
+        if (r < 0)
+                (void) log_warning_errno(r, "session %s: it cannot be revived", worker->spec->id);
+        return r < 0 ? NULL : kept;
+}
+
 static void end(struct life *life, enum gone_cause cause, enum reason reason, const char *detail, usec_t drain_usec)
 {
         struct worker *worker = life->worker;
         bool is_start_failure = cause == GONE_START_FAILED || cause == GONE_START_TIMEOUT;
+        _cleanup_free_ char *kept = NULL;
 
         if (life->phase > LIFE_SERVING)
                 return;
@@ -84,7 +99,8 @@ static void end(struct life *life, enum gone_cause cause, enum reason reason, co
         idle_stop(worker->idle);
         door_close(worker->door, is_start_failure || cause == GONE_BACKEND_EXITED ? &life->failure : NULL);
         life->gone_at = now_usec();
-        link_gone(worker->link, cause, &life->failure);
+        kept = keep(worker, cause);
+        link_gone(worker->link, cause, &life->failure, kept);
         if (drain_usec > 0 && idle_in_flight(worker->idle) > 0)
                 phase_set(life, LIFE_DRAINING, drain_usec);
         else

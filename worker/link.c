@@ -299,14 +299,33 @@ void link_exited(struct link *link, const struct ipc_exited *exited)
                 exited_send(link);
 }
 
-void link_gone(struct link *link, enum gone_cause cause, const struct failure *failure)
+/* The failure; and, as one more member of it, what is kept. */
+static int gone_blob_make(const struct failure *failure, const char *kept, char **ret, size_t *ret_size)
+{
+        _cleanup_json_writer_ struct json_writer w = { .failed = false };
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        int r = failure_to_json(failure, &text, &size);
+
+        if (r < 0)
+                return r;
+        json_writer_raw(&w, text, kept ? size - strlen("}") : size);
+        if (kept) {
+                json_writer_text(&w, ",\"revive\":");
+                json_writer_text(&w, kept);
+                json_writer_text(&w, "}");
+        }
+        return json_writer_finish(&w, ret, ret_size);
+}
+
+void link_gone(struct link *link, enum gone_cause cause, const struct failure *failure, const char *kept)
 {
         link->is_gone = true;
         link->gone.cause = cause;
         free(link->gone_blob);
         link->gone_blob = NULL;
         link->gone_blob_size = 0;
-        if (failure && failure_to_json(failure, &link->gone_blob, &link->gone_blob_size) < 0)
+        if (gone_blob_make(failure, kept, &link->gone_blob, &link->gone_blob_size) < 0)
                 link->gone_blob = NULL;
         if (link->channel) {
                 /* What the session did in all is remembered with its end. */

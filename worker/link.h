@@ -15,7 +15,8 @@ DEFINE_CLEANUP(struct link, link_free)
 void link_spawned(struct link *link, pid_t backend_pid);
 void link_ready(struct link *link);
 void link_exited(struct link *link, const struct ipc_exited *exited);
-void link_gone(struct link *link, enum gone_cause cause, const struct failure *failure);
+/* kept: what the session can be revived with (a JSON object), or NULL. */
+void link_gone(struct link *link, enum gone_cause cause, const struct failure *failure, const char *kept);
 
 /* One more key leads here, or one no longer does. The live ones are repeated after a reconnect
  * (worker/client.h knows them). */

@@ -34,6 +34,7 @@ libworker_a_SOURCES = \
 	worker/relay_answer.c \
 	worker/relay_redirect.c \
 	worker/relay_request.c worker/relay_request.h \
+	worker/revive.c worker/revive.h \
 	worker/socket_owner.c worker/socket_owner.h \
 	worker/spec.c worker/spec.h \
 	worker/sse_clients.c worker/sse_clients.h \

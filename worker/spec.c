@@ -55,6 +55,7 @@ static const struct field fields[] = {
         { "attach", FIELD_WORD, AT(attach), .words = attach_words },
         { "awaits_request", FIELD_BOOL, AT(awaits_request) },
         { "is_managed", FIELD_BOOL, AT(is_managed) },
+        { "revives", FIELD_BOOL, AT(revives) },
         { "idle_usec", FIELD_NUMBER, AT(idle_usec) },
         { "start_usec", FIELD_NUMBER, AT(start_usec) },
         { "request_usec", FIELD_NUMBER, AT(request_usec) },
@@ -183,19 +184,26 @@ static int values_read(struct json_object *root, struct spec *spec)
         return spec->values[TEMPLATE_WORKSPACE] ? 0 : -EINVAL;
 }
 
-/* The config object is found by its bytes: a number in it must reach the backend as it was written. */
-static int config_read(const char *text, size_t size, struct spec *spec)
+static int verbatim_read(struct json_slice root, const char *name, char **ret)
 {
-        struct json_slice root, config;
+        struct json_slice value;
+        int r = json_get(root, name, &value);
+
+        if (r == -ENOENT || (r == 0 && json_slice_type(value) == JSON_NULL))
+                return 0;
+        *ret = strndup(value.data, value.size);
+        return *ret ? 0 : -ENOMEM;
+}
+
+/* What clients said is found by its bytes: a number in it must reach the backend as it was written. */
+static int verbatims_read(const char *text, size_t size, struct spec *spec)
+{
+        struct json_slice root;
         int r = json_validate(text, size, &root);
 
-        if (r < 0)
-                return r;
-        r = json_get(root, "config", &config);
-        if (r == -ENOENT || (r == 0 && json_slice_type(config) == JSON_NULL))
-                return 0;
-        spec->config = strndup(config.data, config.size);
-        return spec->config ? 0 : -ENOMEM;
+        if (r >= 0)
+                r = verbatim_read(root, "config", &spec->config);
+        return r < 0 ? r : verbatim_read(root, "revive", &spec->revive);
 }
 
 static int why(char **ret_why, const char *name, const char *what)
@@ -248,7 +256,7 @@ int spec_parse(const char *text, size_t size, struct spec **ret, char **ret_why)
 
         json_object_put(root);
         if (r >= 0)
-                r = config_read(text, size, spec);
+                r = verbatims_read(text, size, spec);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(spec);
@@ -287,6 +295,7 @@ struct spec *spec_free(struct spec *spec)
                 free(spec->values[i]);
         free(spec->tmp);
         free(spec->config);
+        free(spec->revive);
         free(spec);
         return NULL;
 }

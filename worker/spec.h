@@ -26,6 +26,8 @@ struct spec {
         enum attach_policy attach;
         bool awaits_request;           /* READY is the first protocol answer, not the exec */
         bool is_managed;               /* made by PUT: a client's DELETE only lets go of it */
+        bool revives;                  /* a fresh backend may follow this one when it was idle: its clients are kept */
+        char *revive;                  /* what this one follows with (worker/revive.h); may be NULL */
         usec_t idle_usec;              /* 0: never */
         usec_t start_usec, request_usec, drain_usec, rung_usec;
         uint64_t message_bytes_max, buffer_bytes_max, log_bytes_max;

@@ -6,6 +6,7 @@
 #include "worker/life.h"
 #include "worker/link.h"
 #include "worker/log_ring.h"
+#include "worker/revive.h"
 
 #define STREAM_SHARE 4 /* one client may leave this part of the session's budget unread */
 #define BROKEN_USEC USEC_PER_SEC /* the exit of a backend follows the end of its output at once, or never */
@@ -213,15 +214,25 @@ static int init(struct worker *worker)
 
         if (r >= 0)
                 r = asked_new(&stdio->asked);
+        if (r >= 0)
+                r = revive_read(stdio);
         return r >= 0 && !stdio->broken ? -ENOMEM : r;
 }
 
 static int on_spawned(struct worker *worker)
 {
         struct stdio *stdio = worker->endpoint_data;
+        int r = stdio_pipe_new(worker->base, child_take_stdin(worker->child), child_take_stdout(worker->child),
+                               worker->spec->message_bytes_max, &pipe_ops, stdio, &stdio->pipe);
 
-        return stdio_pipe_new(worker->base, child_take_stdin(worker->child), child_take_stdout(worker->child),
-                              worker->spec->message_bytes_max, &pipe_ops, stdio, &stdio->pipe);
+        if (r >= 0)
+                revive_begin(stdio);
+        return r;
+}
+
+static int keep(struct worker *worker, char **ret)
+{
+        return revive_write(worker->endpoint_data, ret);
 }
 
 static void on_child_exited(struct worker *worker)
@@ -284,6 +295,7 @@ const struct endpoint_ops endpoint_stdio = {
         .on_client_gone = on_client_gone,
         .on_child_exited = on_child_exited,
         .fail_all = fail_all,
+        .keep = keep,
         .close_input = close_input,
         .done = done,
 };

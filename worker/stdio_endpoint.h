@@ -8,6 +8,7 @@
  *   attach.c          a client comes: policy, room, keys
  *   adopt.c           clients that did not initialize here; the worker's own initialize
  *   waiting.c         what came before the handshake was done
+ *   revive.c          what a fresh backend needs so that clients of the last one notice nothing
  *   forward.c         messages to the backend, ids swapped where clients share them
  *   sse_clients.c     clients of the older HTTP+SSE transport (2024-11-05)
  *   deliver.c         messages of the backend to the stream that placement.c names

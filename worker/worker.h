@@ -60,6 +60,9 @@ struct endpoint_ops {
         /* Every request in flight is to be answered with failure now, every stream ended; requests
          * whose body is still coming in get it too. failure outlives the endpoint. */
         void (*fail_all)(struct worker *worker, const struct failure *failure);
+        /* The session ends for idleness: what a fresh backend's worker needs so that the clients notice nothing,
+         * as a JSON object (the caller's) for its spec. Before fail_all. May be NULL: nothing would do. */
+        int (*keep)(struct worker *worker, char **ret);
         /* First rung of the stop ladder: stdin is closed, or nothing where there is none. */
         void (*close_input)(struct worker *worker);
         void (*done)(struct worker *worker);
