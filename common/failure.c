@@ -1,6 +1,7 @@
 #include "common/reason.h"
 
 #include "common/json_scan.h"
+#include "common/mcp.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #define LINE_BYTES_MAX 512
 #define DETAIL_BYTES_MAX 1024
 #define SIGNAL_NAME_SIZE 24
+#define RPC_UNSUPPORTED_VERSION (-32022)
 
 static void signal_name(int signal, char ret[static SIGNAL_NAME_SIZE])
 {
@@ -100,6 +102,16 @@ static void write_message(struct json_writer *w, const struct failure *f)
         json_writer_string(w, message);
 }
 
+/* What the other side may speak instead. */
+static void write_versions(struct json_writer *w, const struct failure *f)
+{
+        json_writer_text(w, ",\"supported\":[\"" MCP_MODERN "\"]");
+        if (f->requested) {
+                json_writer_text(w, ",\"requested\":");
+                json_writer_string(w, f->requested);
+        }
+}
+
 int failure_to_jsonrpc(const struct failure *f, const char *id_token, size_t id_size, char **ret, size_t *ret_size)
 {
         struct json_writer w = { .failed = false };
@@ -110,6 +122,8 @@ int failure_to_jsonrpc(const struct failure *f, const char *id_token, size_t id_
         write_message(&w, f);
         json_writer_text(&w, ",\"data\":{\"envmux\":");
         write_failure(&w, f);
+        if (reason_rpc_code(f->reason) == RPC_UNSUPPORTED_VERSION)
+                write_versions(&w, f);
         json_writer_text(&w, "}}}");
         return json_writer_finish(&w, ret, ret_size);
 }

@@ -142,3 +142,25 @@ int jsonrpc_replace(struct json_slice whole, struct json_slice old, const char *
         json_writer_raw(&w, behind, (size_t) (whole.data + whole.size - behind));
         return json_writer_finish(&w, ret, ret_size);
 }
+
+static int edit_compare(const void *a, const void *b)
+{
+        const struct jsonrpc_edit *left = a, *right = b;
+
+        return left->old.data < right->old.data ? -1 : left->old.data > right->old.data;
+}
+
+int jsonrpc_edit(struct json_slice whole, struct jsonrpc_edit *edits, size_t n, char **ret, size_t *ret_size)
+{
+        struct json_writer w = { .failed = false };
+        const char *at = whole.data;
+
+        qsort(edits, n, sizeof(*edits), edit_compare);
+        for (size_t i = 0; i < n; i++) {
+                json_writer_raw(&w, at, (size_t) (edits[i].old.data - at));
+                json_writer_raw(&w, edits[i].text, edits[i].size);
+                at = edits[i].old.data + edits[i].old.size;
+        }
+        json_writer_raw(&w, at, (size_t) (whole.data + whole.size - at));
+        return json_writer_finish(&w, ret, ret_size);
+}

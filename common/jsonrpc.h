@@ -38,3 +38,14 @@ bool jsonrpc_id_equal(struct json_slice a, struct json_slice b);
  * caller's; every other byte is as it was. */
 int jsonrpc_replace(struct json_slice whole, struct json_slice old, const char *replacement, size_t replacement_size,
                     char **ret, size_t *ret_size);
+
+/* One change of a message: the bytes of old (a slice inside it; size 0: nothing is taken out there) become
+ * text. */
+struct jsonrpc_edit {
+        struct json_slice old;
+        const char *text;
+        size_t size;
+};
+
+/* A copy of whole with all the edits, which do not overlap; their order does not matter, and is changed. */
+int jsonrpc_edit(struct json_slice whole, struct jsonrpc_edit *edits, size_t n, char **ret, size_t *ret_size);

@@ -26,6 +26,7 @@ const char *reason_text(enum reason reason);
 struct failure {
         enum reason reason;
         const char *detail;            /* appended to the reason's sentence */
+        const char *requested;         /* the revision that was asked for, where the reason is that it is not spoken */
         unsigned retry_after_sec;      /* 0: no retry_after member */
         bool has_exit;                 /* exit_code or exit_signal below is meaningful */
         int exit_code;                 /* of the backend, when exit_signal is 0 */
@@ -35,7 +36,9 @@ struct failure {
 
 /* A JSON-RPC error response (JSON-RPC 2.0 §5.1) for f:
  * {"jsonrpc":"2.0","id":ID,"error":{"code":…,"message":…,"data":{"envmux":{"reason":…,"infra":…,…}}}}
- * id_token holds the raw bytes of the request's id, NULL makes it null. *ret is the caller's. */
+ * With the code of UnsupportedProtocolVersionError, data also has `supported` and `requested` (MCP 2026-07-28,
+ * "Protocol Version Negotiation"). id_token holds the raw bytes of the request's id, NULL makes it null. *ret is
+ * the caller's. */
 int failure_to_jsonrpc(const struct failure *f, const char *id_token, size_t id_size, char **ret, size_t *ret_size);
 
 /* The error body of what is no JSON-RPC: {"error": sentence, "envmux": {"reason": …}}. */

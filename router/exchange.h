@@ -48,7 +48,6 @@ struct exchange {
         struct route route;
         struct request_key key;
         const char *principal;
-        struct http_slice origin;        /* of the page that asks, allowed; size 0: none */
         bool is_ended;                   /* the whole request was received */
         struct body body;                /* what is kept of it */
 

@@ -1,6 +1,7 @@
 #include "worker/call.h"
 
 #include "common/jsonrpc.h"
+#include "worker/listen.h"
 
 #include <stdio.h>
 
@@ -79,6 +80,7 @@ static void call_free(struct call *call)
         free(call->wire_id.data);
         free(call->progress.data);
         free(call->wire_progress.data);
+        listen_free(call->listen);
         free(call);
 }
 
@@ -159,6 +161,7 @@ int calls_add(struct calls *calls, struct json_slice id, struct json_slice progr
         }
         call->serial = ++calls->next_serial;
         call->deadline_usec = deadline_usec;
+        call->log_level = -1;
         TAILQ_INSERT_TAIL(&calls->list, call, entry);
         calls->n++;
         deadline_arm(calls, deadline_usec);

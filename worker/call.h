@@ -13,6 +13,7 @@
 #define TOKEN_BYTES_MAX 4096u /* of an id or a progress token: they are kept while the backend is at it */
 
 struct client;
+struct listen;
 struct stream;
 
 /* A JSON token's own copy. size 0: none. */
@@ -30,6 +31,10 @@ struct call {
         struct token progress, wire_progress; /* size 0: it asked for no progress */
         usec_t deadline_usec;
         bool is_initialize;
+        bool is_modern;             /* of MCP 2026-07-28: it stands alone, client is NULL */
+        bool is_own;                /* the worker's: there is no client to it */
+        int log_level;              /* modern: the rank from which on it takes log messages, -1: none (modern_check.h) */
+        struct listen *listen;      /* modern: its filter, where it is a subscriptions/listen; freed with the call */
         bool is_held;               /* holds the session from being idle although its client left */
 };
 

@@ -126,11 +126,12 @@ struct exchange *carrier_release(struct carrier *carrier)
         return exchange;
 }
 
-void carrier_json(struct carrier *carrier, const struct carrier_session *session, const char *response, size_t size)
+void carrier_json(struct carrier *carrier, unsigned status, const struct carrier_session *session, const char *response,
+                  size_t size)
 {
         struct exchange *exchange = carrier_release(carrier);
 
-        (void) http_conn_start_response(exchange->client, 200);
+        (void) http_conn_start_response(exchange->client, status);
         (void) http_conn_add_header(exchange->client, "Content-Type", "application/json");
         add_session_headers(exchange->client, session);
         (void) http_conn_begin_body(exchange->client, HTTP_FRAMING_LENGTH, size);

@@ -42,7 +42,8 @@ size_t carrier_pending_bytes(const struct carrier *carrier);
 
 /* The ends: a whole JSON answer instead of an event stream; the proper end of an event stream; the
  * connection breaks. Each frees carrier and exchange. */
-void carrier_json(struct carrier *carrier, const struct carrier_session *session, const char *response, size_t size);
+void carrier_json(struct carrier *carrier, unsigned status, const struct carrier_session *session, const char *response,
+                  size_t size);
 void carrier_end(struct carrier *carrier);
 void carrier_abort(struct carrier *carrier);
 

@@ -4,11 +4,14 @@
 #include "worker/door.h"
 #include "worker/life.h"
 #include "worker/log_ring.h"
+#include "worker/modern.h"
 
 /* One response under the client's own id. */
 static void deliver_response(struct stdio *stdio, struct call *call, const struct jsonrpc_message *message)
 {
         life_ready(stdio->worker->life);
+        if (call->is_modern)
+                return modern_respond(stdio, call, message);
         if (call->is_initialize)
                 return handshake_response(stdio, call, message);
         if (call->stream && token_equal(&call->id, &call->wire_id)) {
@@ -72,6 +75,8 @@ static void deliver_to_all(struct stdio *stdio, const struct jsonrpc_message *me
 
 static void deliver(struct stdio *stdio, const struct jsonrpc_message *message)
 {
+        if (stdio->era == ERA_MODERN && message->kind != JSONRPC_RESPONSE)
+                return modern_deliver(stdio, message);
         struct placement place = placement_of(message, stdio->calls, stdio->worker->clients, stdio->asked);
         uint64_t serial = place.where == PLACE_CALL ? place.call->serial : 0;
 

@@ -1,6 +1,6 @@
 #include "worker/farewell.h"
 
-#include "common/jsonrpc.h"
+#include "common/mcp.h"
 #include "worker/exchange.h"
 
 #define BODY_BYTES_MAX (256u * 1024) /* of a larger request the id stays unknown */
@@ -44,14 +44,15 @@ void farewell_body(struct exchange *exchange, const void *data, size_t size)
 }
 
 /* The id of the JSON-RPC request that the body is; size 0: it is none, or one that begins a session. */
-static struct json_slice request_id(const struct farewell *farewell)
+static struct json_slice request_id(const struct farewell *farewell, const struct http_head *head)
 {
         struct jsonrpc_message message;
 
         if (farewell->size == 0 || farewell->size > BODY_BYTES_MAX ||
             jsonrpc_parse(farewell->text, farewell->size, &message) < 0 || message.kind != JSONRPC_REQUEST)
                 return (struct json_slice) { 0 };
-        if (jsonrpc_method_is(&message, "initialize") && !farewell->is_start_failure)
+        if (!farewell->is_start_failure &&
+            (jsonrpc_method_is(&message, "initialize") || mcp_is_modern(head, &message)))
                 return (struct json_slice) { 0 };
         return message.id;
 }
@@ -59,7 +60,7 @@ static struct json_slice request_id(const struct farewell *farewell)
 void farewell_end(struct exchange *exchange)
 {
         const struct farewell *farewell = exchange->farewell;
-        struct json_slice id = request_id(farewell);
+        struct json_slice id = request_id(farewell, exchange->head);
 
         /* Nobody reads what a POST of the HTTP+SSE transport is answered with but its status: 404, as its stream. */
         if (http_slice_is(exchange->path, "/message"))

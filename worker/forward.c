@@ -56,18 +56,11 @@ static int request_write(struct stdio *stdio, const struct jsonrpc_message *mess
         return r < 0 ? r : write_replaced(stdio, changed.whole, changed.id, &call->wire_id);
 }
 
-int forward_request(struct stdio *stdio, struct client *client, struct stream *stream,
-                    const struct jsonrpc_message *message, struct call **ret, enum reason *ret_reason)
+static int request_send(struct stdio *stdio, const struct jsonrpc_message *message, bool verbatim, usec_t deadline_usec,
+                        struct call **ret, enum reason *ret_reason)
 {
-        bool verbatim = client && !stdio->is_shared;
-        usec_t deadline = usec_add(now_usec(), life_request_usec(stdio->worker->life));
         struct call *call;
-
-        if (client && calls_by_client_id(stdio->calls, client, message->id, true)) {
-                *ret_reason = REASON_duplicate_id;
-                return -EEXIST;
-        }
-        int r = calls_add(stdio->calls, message->id, progress_token(message), verbatim, deadline, &call);
+        int r = calls_add(stdio->calls, message->id, progress_token(message), verbatim, deadline_usec, &call);
 
         if (r < 0) {
                 *ret_reason = r == -ENOBUFS ? REASON_overloaded : r == -E2BIG ? REASON_bad_request : REASON_internal;
@@ -79,13 +72,49 @@ int forward_request(struct stdio *stdio, struct client *client, struct stream *s
                 *ret_reason = r == -EPIPE ? REASON_backend_exited : REASON_internal;
                 return r;
         }
-        call->client = client;
-        call->stream = stream;
+        *ret = call;
+        return 0;
+}
+
+static usec_t request_deadline(const struct stdio *stdio)
+{
+        return usec_add(now_usec(), life_request_usec(stdio->worker->life));
+}
+
+int forward_request(struct stdio *stdio, struct client *client, struct stream *stream,
+                    const struct jsonrpc_message *message, struct call **ret, enum reason *ret_reason)
+{
+        if (client && calls_by_client_id(stdio->calls, client, message->id, true)) {
+                *ret_reason = REASON_duplicate_id;
+                return -EEXIST;
+        }
+        bool verbatim = client && !stdio->is_shared;
+        int r = request_send(stdio, message, verbatim, request_deadline(stdio), ret, ret_reason);
+
+        if (r < 0)
+                return r;
+        stdio->era = ERA_LEGACY;
+        (*ret)->client = client;
+        (*ret)->stream = stream;
         if (stream && stream->kind == STREAM_SSE) { /* the exchange that brought it is over, and its stream holds nothing */
-                call->is_held = true;
+                (*ret)->is_held = true;
                 idle_hold(stdio->worker->idle);
         }
-        *ret = call;
+        return 0;
+}
+
+int forward_modern(struct stdio *stdio, struct stream *stream, const struct jsonrpc_message *message, bool has_deadline,
+                   struct call **ret, enum reason *ret_reason)
+{
+        usec_t deadline = has_deadline ? request_deadline(stdio) : USEC_INFINITY;
+        int r = request_send(stdio, message, false, deadline, ret, ret_reason);
+
+        if (r < 0)
+                return r;
+        if (!jsonrpc_method_is(message, "server/discover"))
+                stdio->era = ERA_MODERN;
+        (*ret)->is_modern = true;
+        (*ret)->stream = stream;
         return 0;
 }
 
@@ -113,6 +142,11 @@ void forward_notification(struct stdio *stdio, struct client *client, const stru
                 cancelled_by_client(stdio, client, message);
         else if (!handshake_swallows(&stdio->handshake, message))
                 (void) backend_write(stdio, message->whole.data, message->whole.size);
+}
+
+void forward_text(struct stdio *stdio, const char *text, size_t size)
+{
+        (void) backend_write(stdio, text, size);
 }
 
 void forward_response(struct stdio *stdio, const struct jsonrpc_message *message)

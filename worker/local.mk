@@ -24,8 +24,15 @@ libworker_a_SOURCES = \
 	worker/launch.c worker/launch.h \
 	worker/life.c worker/life.h \
 	worker/link.c worker/link.h \
+	worker/listen.c worker/listen.h \
 	worker/log_feed.c worker/log_feed.h \
 	worker/log_ring.c worker/log_ring.h \
+	worker/modern.h \
+	worker/modern_check.c worker/modern_check.h \
+	worker/modern_deliver.c \
+	worker/modern_header.c worker/modern_header.h \
+	worker/modern_placement.c worker/modern_placement.h \
+	worker/modern_request.c \
 	worker/placement.c worker/placement.h \
 	worker/post.c \
 	worker/port_hold.c worker/port_hold.h \

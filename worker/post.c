@@ -4,6 +4,7 @@
 #include "worker/exchange.h"
 #include "worker/idle.h"
 #include "worker/link.h"
+#include "worker/modern.h"
 
 #define BODY_FIRST_BYTES (16u * 1024)
 #define BATCH_MAX 100u
@@ -162,6 +163,15 @@ static void take_unanswered(struct stdio *stdio, struct exchange *exchange, stru
                 exchange_refuse(exchange, REASON_overloaded, NULL, NULL, 0);
 }
 
+/* Requests that stand alone do so in HTTP as well. */
+static bool claims_envelope(const struct jsonrpc_message *message)
+{
+        struct mcp_envelope envelope;
+
+        mcp_envelope_read(message, &envelope);
+        return envelope.version.size > 0;
+}
+
 /* Counts the requests of a batch. -EINVAL: an element may not stand in one. */
 static int batch_check(const struct jsonrpc_message *batch, unsigned *ret_requests)
 {
@@ -171,7 +181,7 @@ static int batch_check(const struct jsonrpc_message *batch, unsigned *ret_reques
         for (size_t cursor = 0; json_next(batch->whole, &cursor, NULL, &element) > 0; n++) {
                 struct jsonrpc_message message;
 
-                if (n == BATCH_MAX || jsonrpc_parse_value(element, &message) < 0)
+                if (n == BATCH_MAX || jsonrpc_parse_value(element, &message) < 0 || claims_envelope(&message))
                         return -EINVAL;
                 if (message.kind == JSONRPC_REQUEST && jsonrpc_method_is(&message, "initialize"))
                         return -EINVAL;
@@ -214,12 +224,20 @@ static void take(struct stdio *stdio, struct exchange *exchange, const struct js
         enum reason reason;
 
         bool is_initialize = message->kind == JSONRPC_REQUEST && jsonrpc_method_is(message, "initialize");
+        bool is_modern = mcp_is_modern(exchange->head, message);
 
         /* Who begins a session while this one ends finds the next one, as those do whom the door turns away. */
-        if (stdio->failure && is_initialize && !reason_is_infra(stdio->failure->reason))
+        if (stdio->failure && (is_initialize || is_modern) && !reason_is_infra(stdio->failure->reason))
                 return exchange_gone(exchange);
         if (stdio->failure)
                 return exchange_fail(exchange, stdio->failure, id.data, id.size);
+        if (is_modern)
+                return modern_take(stdio, exchange, message);
+        if (stdio->era == ERA_MODERN)
+                return modern_refuse_legacy(exchange, message);
+        if (is_initialize && mcp_head_is_modern(exchange->head))
+                return exchange_refuse(exchange, REASON_header_mismatch, "initialize is not of this revision", id.data,
+                                       id.size);
         if (is_initialize)
                 return handshake_request(stdio, exchange, message);
         if (!stdio_version_is_fine(stdio, exchange))

@@ -245,6 +245,8 @@ static void take_initialize(struct stdio *stdio, struct sse *sse, const struct j
 
         if (sse->client)
                 refuse(sse, REASON_bad_request, "this client is initialized already", message);
+        else if (stdio->era == ERA_MODERN)
+                refuse(sse, REASON_modern_only, NULL, message);
         else if (handshake_client(sse->id, message, &client) < 0)
                 refuse(sse, REASON_internal, NULL, message);
         else

@@ -3,6 +3,7 @@
 #include "worker/exchange.h"
 #include "worker/idle.h"
 #include "worker/link.h"
+#include "worker/modern.h"
 
 static void on_alias_end(enum key_kind kind, const char *key, void *userdata)
 {
@@ -18,6 +19,12 @@ void stdio_call_remove(struct stdio *stdio, struct call *call)
                 idle_release(stdio->worker->idle);
 }
 
+/* A listener hears of a fault, but not of an end that was meant. */
+static bool is_our_will(enum reason reason)
+{
+        return reason == REASON_stopping || !reason_is_infra(reason);
+}
+
 void stdio_calls_fail(struct stdio *stdio, const struct client *client, const struct failure *failure, bool is_told)
 {
         bool gave_up = false;
@@ -31,7 +38,9 @@ void stdio_calls_fail(struct stdio *stdio, const struct client *client, const st
                 if (call->is_initialize)
                         handshake_given_up(stdio, call);
                 gave_up |= call->is_initialize;
-                if (call->stream)
+                if (call->stream && call->listen && is_our_will(failure->reason))
+                        modern_listen_end(call);
+                else if (call->stream)
                         stream_fail(call->stream, failure, token_slice(&call->id));
                 stdio_call_remove(stdio, call);
         }

@@ -12,6 +12,9 @@
  *   forward.c         messages to the backend, ids swapped where clients share them
  *   sse_clients.c     clients of the older HTTP+SSE transport (2024-11-05)
  *   deliver.c         messages of the backend to the stream that placement.c names
+ *
+ * and, for MCP 2026-07-28, where each request stands alone (worker/modern.h), the files modern_*.c. A backend
+ * speaks one era: the first message that settles it pins the session.
  */
 #pragma once
 
@@ -29,6 +32,7 @@
 struct stdio {
         struct worker *worker;
         struct stdio_pipe *pipe;        /* NULL until the backend was spawned */
+        enum backend_era era;           /* ERA_UNKNOWN until a message has pinned the backend to one */
         struct calls *calls;
         struct asked_list *asked;
         struct handshake handshake;
@@ -94,7 +98,13 @@ int post_take(struct stdio *stdio, struct exchange *exchange, struct post **ret,
  * NULL: of nobody who could name it again, so that its id on the wire is always another. */
 int forward_request(struct stdio *stdio, struct client *client, struct stream *stream,
                     const struct jsonrpc_message *message, struct call **ret, enum reason *ret_reason);
+/* A modern request, under an id and a progress token of our own: every client counts from 0. Without
+ * has_deadline it may take for ever. */
+int forward_modern(struct stdio *stdio, struct stream *stream, const struct jsonrpc_message *message, bool has_deadline,
+                   struct call **ret, enum reason *ret_reason);
 void forward_notification(struct stdio *stdio, struct client *client, const struct jsonrpc_message *message);
+/* Any message as it is. */
+void forward_text(struct stdio *stdio, const char *text, size_t size);
 void forward_response(struct stdio *stdio, const struct jsonrpc_message *message);
 
 /* Any message, or the elements of a batch. stream has a response due for each request in it, NULL: there is

@@ -95,9 +95,14 @@ static bool is_json(const struct stream *stream)
 
 void stream_respond(struct stream *stream, const char *response, size_t size)
 {
+        stream_respond_status(stream, 200, response, size);
+}
+
+void stream_respond_status(struct stream *stream, unsigned status, const char *response, size_t size)
+{
         stream->n_calls--;
         if (is_json(stream)) {
-                carrier_json(TAKE_PTR(stream->carrier), session_of(stream), response, size);
+                carrier_json(TAKE_PTR(stream->carrier), status, session_of(stream), response, size);
                 stream_free(stream);
                 return;
         }

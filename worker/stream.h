@@ -53,6 +53,9 @@ bool stream_message(struct stream *stream, const char *message, size_t size);
 /* One of the responses due. The last one ends the answer and frees the stream. */
 void stream_respond(struct stream *stream, const char *response, size_t size);
 
+/* stream_respond with the HTTP status of an answer that has not begun and is plain JSON. */
+void stream_respond_status(struct stream *stream, unsigned status, const char *response, size_t size);
+
 /* Our own failure as that response; a stream that has not begun gives it the HTTP status that fits. */
 void stream_fail(struct stream *stream, const struct failure *failure, struct json_slice id);
 
