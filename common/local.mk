@@ -28,6 +28,7 @@ libcommon_a_SOURCES = \
 	common/macro.h \
 	common/mcp.c common/mcp.h \
 	common/process_tree.c common/process_tree.h \
+	common/event_reader.c common/event_reader.h \
 	common/template.c common/template.h \
 	common/time_text.c common/time_text.h \
 	common/time_util.h \

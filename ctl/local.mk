@@ -29,7 +29,6 @@ envmux_SOURCES = \
 	ctl/run_routers.c \
 	ctl/servers.c \
 	ctl/show.c \
-	ctl/sse.c ctl/sse.h \
 	ctl/stop.c \
 	ctl/table.c ctl/table.h \
 	ctl/watch.c ctl/watch.h \

@@ -1,7 +1,7 @@
 #include "ctl/mcp.h"
 #include "common/jsonrpc.h"
 #include "ctl/fetch.h"
-#include "ctl/sse.h"
+#include "common/event_reader.h"
 
 #include <arpa/inet.h>
 #include <config.h>
@@ -88,7 +88,7 @@ struct exchange {
         unsigned id;              /* of the request */
         unsigned status;
         bool is_stream;
-        struct sse sse;
+        struct event_reader events;
         struct json_writer body;  /* of an answer that is no stream */
         struct mcp_answer answer; /* text NULL: none yet */
         int error;
@@ -134,7 +134,7 @@ static bool on_body(const char *data, size_t size, void *userdata)
         int r;
 
         if (exchange->is_stream) {
-                r = sse_feed(&exchange->sse, data, size, take_answer, exchange);
+                r = event_reader_feed(&exchange->events, data, size, take_answer, exchange);
         } else {
                 json_writer_raw(&exchange->body, data, size);
                 r = exchange->body.failed ? -ENOMEM : exchange->body.size > ANSWER_BYTES_MAX ? -EFBIG : 0;
@@ -179,7 +179,7 @@ static int exchange_run(struct exchange *exchange, const char *method, const cha
 
 static void exchange_done(struct exchange *exchange)
 {
-        sse_done(&exchange->sse);
+        event_reader_done(&exchange->events);
         json_writer_done(&exchange->body);
         mcp_answer_done(&exchange->answer);
 }

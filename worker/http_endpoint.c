@@ -1,116 +1,15 @@
 #include "worker/http_endpoint.h"
 
-#include "common/jsonrpc.h"
+#include "common/mcp.h"
 #include "worker/child.h"
 #include "worker/exchange.h"
-#include "worker/http_cancel.h"
+#include "worker/http_tell.h"
 #include "worker/life.h"
-#include "worker/link.h"
 #include "worker/log_ring.h"
 #include "worker/relay.h"
 
 #define LAST_LINES_MAX 50 /* a traceback */
 #define LAST_BYTES_MAX (16u * 1024)
-
-/* ---- who is attached -------------------------------------------------------------------------- */
-
-const struct client *http_endpoint_client(const struct http_endpoint *endpoint, const char *client_id)
-{
-        const struct client *client = NULL;
-
-        while ((client = clients_next(endpoint->worker->clients, client)))
-                if (streq(client->transport_id, client_id))
-                        return client;
-        return NULL;
-}
-
-/* The identity that the client's `initialize` brought (common/identity.h); "" when none. */
-static void identity_of_request(struct evbuffer *request, char ret[static IDENTITY_SIZE])
-{
-        struct jsonrpc_message message;
-        struct json_slice client_info;
-        size_t size = evbuffer_get_length(request);
-
-        ret[0] = '\0';
-        if (size > 0 && jsonrpc_parse((const char *) evbuffer_pullup(request, -1), size, &message) >= 0 &&
-            json_get(message.params, "clientInfo", &client_info) >= 0 &&
-            identity_from_client_info(client_info, ret) < 0)
-                ret[0] = '\0';
-}
-
-static void on_alias_new(enum key_kind kind, const char *key, void *userdata)
-{
-        link_alias(userdata, kind, key, false);
-}
-
-static void on_alias_gone(enum key_kind kind, const char *key, void *userdata)
-{
-        link_alias(userdata, kind, key, true);
-}
-
-static void client_leave(struct http_endpoint *endpoint, struct client *client)
-{
-        struct worker *worker = endpoint->worker;
-
-        clients_alias_of(worker->clients, client, true, on_alias_gone, worker->link);
-        clients_detach(worker->clients, client);
-        client_free(client);
-        link_status_changed(worker->link);
-}
-
-/* Room for one more: the oldest client that has no request under way makes it. */
-static bool make_room(struct http_endpoint *endpoint)
-{
-        struct client *client = NULL;
-
-        while ((client = clients_next(endpoint->worker->clients, client))) {
-                struct relay *relay = TAILQ_FIRST(&endpoint->relays);
-
-                while (relay && !relay_is_of(relay, client->transport_id))
-                        relay = relay_next(relay);
-                if (relay)
-                        continue;
-                client_leave(endpoint, client);
-                return true;
-        }
-        return false;
-}
-
-int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchange, const char *backend_id,
-                         struct evbuffer *request)
-{
-        struct worker *worker = endpoint->worker;
-        bool is_first = clients_count(worker->clients) == 0;
-        char identity[IDENTITY_SIZE];
-        struct client *client = NULL;
-
-        identity_of_request(request, identity);
-        int r = client_new(exchange->transport_id, identity, &client);
-
-        if (r >= 0)
-                r = STR_COPY(client->backend_id, backend_id);
-        if (r >= 0)
-                r = clients_attach(worker->clients, client);
-        if (r == -ENOSPC && make_room(endpoint))
-                r = clients_attach(worker->clients, client);
-        if (r < 0) {
-                client_free(client);
-                return r;
-        }
-        clients_alias_of(worker->clients, client, false, on_alias_new, worker->link);
-        link_status_changed(worker->link);
-        return exchange_add_session_headers(exchange, client->transport_id, is_first ? "new" : "joined");
-}
-
-void http_endpoint_detach(struct http_endpoint *endpoint, const char *client_id)
-{
-        struct client *client = clients_find(endpoint->worker->clients, client_id);
-
-        if (client)
-                client_leave(endpoint, client);
-        if (clients_count(endpoint->worker->clients) == 0 && !endpoint->worker->spec->is_managed)
-                life_end(endpoint->worker->life, GONE_DELETED, REASON_session_ended, "its client ended it");
-}
 
 /* ---- the endpoint's operations ---------------------------------------------------------------- */
 
@@ -165,10 +64,31 @@ static bool is_mcp_path(struct http_slice path)
         return http_slice_is(path, "/mcp") || http_slice_is(path, "/mcp/");
 }
 
+bool http_exchange_is_modern(const struct exchange *exchange)
+{
+        return !exchange->is_minted && mcp_head_is_modern(exchange->head);
+}
+
+/* A request of the revisions with sessions must name one that is here, or may leave it to the key by which it
+ * came, except to end it. REASON__INVALID: nothing is wrong with it. */
+static enum reason refusal_of_session(struct http_endpoint *endpoint, const struct exchange *exchange)
+{
+        if (exchange->is_minted || http_exchange_is_modern(exchange))
+                return REASON__INVALID;
+        if (!exchange->transport_id[0])
+                return exchange->head->method == HTTP_DELETE ? REASON_session_required : REASON__INVALID;
+        struct client *client = http_endpoint_client(endpoint, exchange->transport_id);
+
+        if (client)
+                clients_touch(endpoint->worker->clients, client);
+        return client ? REASON__INVALID : REASON_unknown_session;
+}
+
 static void http_on_request(struct worker *worker, struct exchange *exchange)
 {
         struct http_endpoint *endpoint = worker->endpoint_data;
         bool is_mcp = is_mcp_path(exchange->path);
+        enum reason refusal = is_mcp ? refusal_of_session(endpoint, exchange) : REASON__INVALID;
         struct relay *relay;
 
         if (exchange->is_minted && life_is_replaced(worker->life)) {
@@ -176,9 +96,8 @@ static void http_on_request(struct worker *worker, struct exchange *exchange)
                 life_end(worker->life, GONE_REPLACED, REASON_replaced, NULL);
                 return;
         }
-        if (is_mcp && !exchange->is_minted && exchange->transport_id[0] &&
-            !http_endpoint_client(endpoint, exchange->transport_id))
-                exchange_refuse(exchange, REASON_unknown_session, NULL, NULL, 0);
+        if (refusal != REASON__INVALID)
+                exchange_refuse(exchange, refusal, NULL, NULL, 0);
         else if (relay_new(endpoint, exchange, is_mcp, &relay) < 0)
                 exchange_refuse(exchange, REASON_internal, NULL, NULL, 0);
         else if (exchange->is_minted && clients_count(worker->clients) > 0 && worker->spec->attach == ATTACH_REJECT)
@@ -252,7 +171,7 @@ static void http_done(struct worker *worker)
 
         if (!endpoint)
                 return;
-        http_cancel_done(endpoint);
+        http_tell_done(endpoint);
         http_address_free(endpoint->address);
         free(endpoint->mcp_path);
         free(endpoint);

@@ -9,7 +9,7 @@
 
 struct relay;
 
-#define HTTP_CANCELS_MAX 16 /* connections that tell the backend of requests given up; the newest push out the oldest */
+#define HTTP_TELLS_MAX 16 /* connections that tell the backend something; the newest push out the oldest */
 
 struct http_endpoint {
         struct worker *worker;
@@ -18,18 +18,24 @@ struct http_endpoint {
         TAILQ_HEAD(, relay) relays;
         char *mcp_path;                     /* the spelling that the backend answers without a redirect */
         bool is_listening;
-        struct http_conn *cancels[HTTP_CANCELS_MAX]; /* NULL where none is */
-        unsigned next_cancel;
+        struct http_conn *tells[HTTP_TELLS_MAX]; /* NULL where none is */
+        unsigned next_tell;
 };
 
-/* The attached client with this Mcp-Session-Id, or NULL. */
-const struct client *http_endpoint_client(const struct http_endpoint *endpoint, const char *client_id);
+/* A request for the MCP endpoint that stands alone (MCP 2026-07-28): it has no session, whatever ids it carries.
+ * The backend has the body to tell by, and refuses where head and body disagree. */
+bool http_exchange_is_modern(const struct exchange *exchange);
 
-/* The backend answered this client's `initialize`: attaches it, tells the supervisor which keys lead
- * here now, and adds the headers of such an answer to the response that is being made. backend_id is
- * "" for a backend without session ids; request is the whole body. */
+/* Who is attached: http_clients.c.
+ *
+ * The attached client with this Mcp-Session-Id, or NULL. */
+struct client *http_endpoint_client(const struct http_endpoint *endpoint, const char *client_id);
+
+/* The backend took this client in: attaches it and tells the supervisor which keys lead here now. backend_id
+ * is "" for a backend without session ids; request is the whole `initialize`. *ret_word is for Envmux-Attach.
+ * -ENOSPC: as many as there may be are attached, and each has a request under way. */
 int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchange, const char *backend_id,
-                         struct evbuffer *request);
+                         struct evbuffer *request, const char **ret_word);
 
 /* This client said DELETE; the last one ends the session. */
 void http_endpoint_detach(struct http_endpoint *endpoint, const char *client_id);

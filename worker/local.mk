@@ -13,13 +13,16 @@ libworker_a_SOURCES = \
 	worker/deliver.c \
 	worker/door.c worker/door.h \
 	worker/drain.c worker/drain.h \
+	worker/event_tail.c worker/event_tail.h \
 	worker/exchange.c worker/exchange.h \
 	worker/farewell.c worker/farewell.h \
 	worker/forward.c \
 	worker/handshake.c worker/handshake.h \
 	worker/http_address.c worker/http_address.h \
-	worker/http_cancel.c worker/http_cancel.h \
+	worker/http_clients.c \
 	worker/http_endpoint.c worker/http_endpoint.h \
+	worker/http_tell.c worker/http_tell.h \
+	worker/id_scan.c worker/id_scan.h \
 	worker/idle.c worker/idle.h \
 	worker/launch.c worker/launch.h \
 	worker/life.c worker/life.h \
@@ -39,6 +42,8 @@ libworker_a_SOURCES = \
 	worker/reaper.c worker/reaper.h \
 	worker/relay.c worker/relay.h worker/relay_private.h \
 	worker/relay_answer.c \
+	worker/relay_events.c \
+	worker/relay_initialize.c \
 	worker/relay_redirect.c \
 	worker/relay_request.c worker/relay_request.h \
 	worker/revive.c worker/revive.h \

@@ -1,70 +1,65 @@
 #include "worker/relay_private.h"
 
-#include "common/jsonrpc.h"
 #include "worker/exchange.h"
-#include "worker/http_cancel.h"
+#include "worker/http_tell.h"
+#include "worker/idle.h"
 #include "worker/relay_request.h"
 
-#include <stdio.h>
-
 #define RETAINED_BYTES_MAX (64u * 1024)
+#define INITIALIZE_BYTES_MAX (1024u * 1024) /* what the router reads of it, too */
 #define BROKEN_WAIT_USEC (100 * USEC_PER_MSEC)
+
+static void relay_unlink(struct relay *relay)
+{
+        TAILQ_REMOVE(&relay->endpoint->relays, relay, entry);
+}
+
+static void relay_done(struct relay *relay)
+{
+        struct idle *idle = relay->is_held ? relay->endpoint->worker->idle : NULL;
+
+        http_conn_free(relay->backend);
+        if (relay->retained)
+                evbuffer_free(relay->retained);
+        if (relay->partial)
+                evbuffer_free(relay->partial);
+        if (relay->judged)
+                evbuffer_free(relay->judged);
+        event_reader_done(&relay->judged_events);
+        if (relay->keepalive)
+                event_free(relay->keepalive);
+        if (relay->deadline)
+                event_free(relay->deadline);
+        free(relay);
+        if (idle)
+                idle_release(idle);
+}
 
 void relay_free(struct relay *relay)
 {
-        TAILQ_REMOVE(&relay->endpoint->relays, relay, entry);
-        http_conn_free(relay->backend);
-        evbuffer_free(relay->retained);
-        event_free(relay->deadline);
-        free(relay);
+        relay_unlink(relay);
+        relay_done(relay);
 }
 
-/* The id of the JSON-RPC request that is on its way; false when there is none or it is not known. */
-static bool relay_request_id(struct relay *relay, struct json_slice *ret)
-{
-        struct jsonrpc_message message;
-        size_t size = evbuffer_get_length(relay->retained);
-
-        if (!relay->is_mcp || !relay->is_retaining || !relay->is_request_complete || size == 0)
-                return false;
-        if (jsonrpc_parse((const char *) evbuffer_pullup(relay->retained, -1), size, &message) < 0 ||
-            message.kind != JSONRPC_REQUEST)
-                return false;
-        *ret = message.id;
-        return true;
-}
-
-/* An event of our own after the last whole one. */
-static void stream_error(struct relay *relay, const struct failure *failure, struct json_slice id)
-{
-        _cleanup_free_ char *body = NULL;
-        size_t size;
-
-        if (failure_to_jsonrpc(failure, id.data, id.size, &body, &size) < 0) {
-                exchange_abort(relay->exchange);
-                return;
-        }
-        exchange_send(relay->exchange, "event: message\ndata: ", 21);
-        exchange_send(relay->exchange, body, size);
-        exchange_send(relay->exchange, "\n\n", 2);
-        exchange_end(relay->exchange);
-}
-
+/* Answering may end the session, which fails every relay that is in the list: this one is not any more. */
 void relay_fail(struct relay *relay, const struct failure *failure)
 {
+        struct exchange *exchange = relay->exchange;
         struct json_slice id = { 0 };
-        bool has_id = relay_request_id(relay, &id);
 
-        /* Who was on its way in when somebody else replaced the session finds the next one. */
-        if (!relay->is_answering && relay->exchange->is_minted && failure->reason == REASON_replaced)
-                exchange_gone(relay->exchange);
+        relay_unlink(relay);
+        (void) id_scan_result(&relay->id, &id);
+        if (!exchange)
+                ; /* nobody waits */
+        else if (!relay->is_answering && exchange->is_minted && failure->reason == REASON_replaced)
+                exchange_gone(exchange); /* it was on its way in: it finds the next one */
         else if (!relay->is_answering)
-                exchange_fail(relay->exchange, failure, has_id ? id.data : NULL, has_id ? id.size : 0);
-        else if (relay->is_event_stream && has_id && relay->newlines >= 2)
-                stream_error(relay, failure, id);
+                exchange_fail(exchange, failure, id.size > 0 ? id.data : NULL, id.size);
+        else if (relay->is_event_stream)
+                relay_events_fail(relay, failure, id);
         else
-                exchange_abort(relay->exchange);
-        relay_free(relay);
+                exchange_abort(exchange);
+        relay_done(relay);
 }
 
 void relay_fail_reason(struct relay *relay, enum reason reason, const char *detail)
@@ -85,9 +80,21 @@ static void on_deadline(_unused_ evutil_socket_t fd, _unused_ short what, void *
                                                    : "it closed the connection before its answer was complete");
                 return;
         }
-        if (relay_request_id(relay, &id))
-                http_cancel_send(relay->endpoint, relay->exchange->transport_id, id);
+        /* Of a modern request the end of its connection says it. */
+        if (!relay->is_modern && id_scan_result(&relay->id, &id))
+                http_tell_cancelled(relay->endpoint, relay->client_id, id);
         relay_fail_reason(relay, REASON_deadline, NULL);
+}
+
+/* Which requests have no end to wait for: the GET of a session, and modern requests for a subscription. */
+static bool is_endless(const struct relay *relay)
+{
+        const struct http_head *head = relay->exchange->head;
+        struct http_slice method;
+
+        if (!relay->is_mcp || !relay->is_modern)
+                return relay->is_mcp && head->method == HTTP_GET;
+        return http_head_get(head, "Mcp-Method", &method) == 0 && http_slice_is(method, "subscriptions/listen");
 }
 
 int relay_new(struct http_endpoint *endpoint, struct exchange *exchange, bool is_mcp, struct relay **ret)
@@ -99,19 +106,18 @@ int relay_new(struct http_endpoint *endpoint, struct exchange *exchange, bool is
         relay->endpoint = endpoint;
         relay->exchange = exchange;
         relay->is_mcp = is_mcp;
+        relay->is_modern = is_mcp && http_exchange_is_modern(exchange);
         relay->is_retaining = true;
+        (void) STR_COPY(relay->client_id, exchange->transport_id);
         relay->retained = evbuffer_new();
+        relay->partial = evbuffer_new();
         relay->deadline = evtimer_new(endpoint->worker->base, on_deadline, relay);
-        TAILQ_INSERT_TAIL(&endpoint->relays, relay, entry);
-        if (!relay->retained || !relay->deadline) {
-                TAILQ_REMOVE(&endpoint->relays, relay, entry);
-                if (relay->retained)
-                        evbuffer_free(relay->retained);
-                free(relay);
+        if (!relay->retained || !relay->partial || !relay->deadline) {
+                relay_done(relay);
                 return -ENOMEM;
         }
-        /* The stream of server messages has no end to wait for, and keeps nothing alive. */
-        relay->is_endless = is_mcp && exchange->head->method == HTTP_GET;
+        TAILQ_INSERT_TAIL(&endpoint->relays, relay, entry);
+        relay->is_endless = is_endless(relay);
         if (relay->is_endless)
                 exchange_uncount(exchange);
         exchange->endpoint_data = relay;
@@ -123,6 +129,10 @@ void relay_break(struct relay *relay, int error)
 {
         struct timeval wait = usec_to_timeval(BROKEN_WAIT_USEC);
 
+        if (!relay->exchange) {
+                relay_free(relay);
+                return;
+        }
         relay->is_broken = true;
         relay->broken_by = error;
         relay->backend = http_conn_free(relay->backend);
@@ -154,6 +164,12 @@ int relay_send(struct relay *relay)
         return r;
 }
 
+/* An `initialize` is looked at again when it was answered. */
+static size_t retained_bytes_max(const struct relay *relay)
+{
+        return relay->exchange->is_minted ? INITIALIZE_BYTES_MAX : RETAINED_BYTES_MAX;
+}
+
 /* Counts from here on: the start of the backend has a deadline of its own. */
 static void deadline_arm(struct relay *relay)
 {
@@ -175,7 +191,7 @@ void relay_start(struct relay *relay)
                 relay_break(relay, r);
                 return;
         }
-        if (evbuffer_get_length(relay->retained) > RETAINED_BYTES_MAX) {
+        if (evbuffer_get_length(relay->retained) > retained_bytes_max(relay)) {
                 relay->is_retaining = false;
                 evbuffer_drain(relay->retained, evbuffer_get_length(relay->retained));
         }
@@ -190,16 +206,20 @@ void relay_refuse(struct relay *relay, enum reason reason)
 
 void relay_body(struct relay *relay, const void *data, size_t size)
 {
-        if (relay->is_refused && evbuffer_get_length(relay->retained) + size > RETAINED_BYTES_MAX) {
+        size_t retained = evbuffer_get_length(relay->retained) + size, max = retained_bytes_max(relay);
+
+        if (relay->is_mcp)
+                id_scan_feed(&relay->id, data, size);
+        if (relay->is_refused && retained > max) {
                 relay_fail_reason(relay, relay->refusal, NULL);
                 return;
         }
-        if (!relay->backend || (relay->is_retaining && evbuffer_get_length(relay->retained) + size <= RETAINED_BYTES_MAX))
+        if (!relay->backend || (relay->is_retaining && retained <= max))
                 evbuffer_add(relay->retained, data, size);
         else
                 relay->is_retaining = false;
         if (!relay->backend) {
-                if (evbuffer_get_length(relay->retained) > RETAINED_BYTES_MAX)
+                if (retained > max)
                         http_conn_pause(relay->exchange->client);
                 return;
         }
@@ -232,10 +252,33 @@ void relay_client_drained(struct relay *relay)
 
 bool relay_is_of(const struct relay *relay, const char *transport_id)
 {
-        return streq(relay->exchange->transport_id, transport_id);
+        return streq(relay->client_id, transport_id);
+}
+
+/* In the revisions with sessions a client that leaves does not cancel, and a backend that takes it for that is
+ * not to notice (MCP, "Sending Messages to the Server", 2025-03-26 to 2025-11-25). Where the answer can be asked
+ * for again, it must notice: to it the stream is taken as long as somebody seems to read it. */
+static bool goes_on_alone(struct relay *relay)
+{
+        struct json_slice id;
+        bool is_call = relay->is_mcp && relay->exchange->head->method == HTTP_POST && !relay->exchange->is_minted &&
+                       id_scan_result(&relay->id, &id);
+
+        return is_call && !relay->is_modern && relay->backend && !relay->tail.has_ids;
 }
 
 void relay_client_gone(struct relay *relay)
 {
-        relay_free(relay);
+        if (relay->judged)
+                relay_initialize_gone(relay);
+        if (!goes_on_alone(relay)) {
+                relay_free(relay);
+                return;
+        }
+        if (relay->exchange->is_counted) {
+                relay->is_held = true;
+                idle_hold(relay->endpoint->worker->idle);
+        }
+        relay->exchange = NULL;
+        http_conn_resume(relay->backend);
 }

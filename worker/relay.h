@@ -26,7 +26,8 @@ struct relay *relay_next(struct relay *relay);
 /* True when this Mcp-Session-Id came with the request. */
 bool relay_is_of(const struct relay *relay, const char *transport_id);
 
-/* The client left: nothing is answered. Frees the relay, not the exchange. */
+/* The client left: nothing is answered, and the exchange is not looked at again. The connection to the backend
+ * ends, which cancels a modern request; a call of the revisions before goes on to its end. */
 void relay_client_gone(struct relay *relay);
 
 /* Answers the client with failure, or ends its stream with it. Frees relay and exchange. */

@@ -4,11 +4,14 @@
 
 static const char *const not_forwarded[] = { "Host", "Origin", "Mcp-Session-Id", "Expect" };
 
-static bool header_is_forwarded(const struct http_head *head, const struct http_header *header)
+static bool header_is_forwarded(const struct exchange *exchange, const struct http_header *header)
 {
         static const char ours[] = "Envmux-";
 
-        if (http_head_is_hop_by_hop(head, header))
+        if (http_head_is_hop_by_hop(exchange->head, header))
+                return false;
+        /* The answer to `initialize` is read here. */
+        if (exchange->is_minted && http_slice_is_nocase(header->name, "Accept-Encoding"))
                 return false;
         for (size_t i = 0; i < ELEMENTSOF(not_forwarded); i++)
                 if (http_slice_is_nocase(header->name, not_forwarded[i]))
@@ -21,7 +24,7 @@ static bool header_is_forwarded(const struct http_head *head, const struct http_
  * whole, for the newest. Such paths get what the client sent where that is an id of the backend's own making. */
 static const char *backend_session_id(const struct http_endpoint *endpoint, const struct exchange *exchange, bool is_mcp)
 {
-        if (exchange->is_minted)
+        if (exchange->is_minted || (is_mcp && http_exchange_is_modern(exchange)))
                 return "";
         const struct clients *clients = endpoint->worker->clients;
         const struct client *client = exchange->transport_id[0] ? http_endpoint_client(endpoint, exchange->transport_id)
@@ -55,7 +58,7 @@ int relay_request_send_head(struct http_conn *backend, const struct http_endpoin
         if (r >= 0)
                 r = http_conn_add_header(backend, "Host", http_address_host(endpoint->address));
         for (size_t i = 0; r >= 0 && i < head->n_headers; i++)
-                if (header_is_forwarded(head, &head->headers[i]))
+                if (header_is_forwarded(exchange, &head->headers[i]))
                         r = http_conn_add_header_slice(backend, head->headers[i].name, head->headers[i].value);
         if (r >= 0 && *session_id)
                 r = http_conn_add_header(backend, "Mcp-Session-Id", session_id);

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import sys
@@ -42,6 +43,7 @@ def markers():
 
 
 MARKERS = markers()
+CLIENTS_MAX = int(re.search(r"#define CLIENTS_MAX (\d+)", (wh.TOP / "worker" / "worker.c").read_text())[1])
 
 
 @pytest.fixture(params=["${port}", "${socket}"])
@@ -110,11 +112,12 @@ def test_a_session_named_by_its_key_alone_needs_no_id(worker):
     assert worker.post({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami"}}).status == 404
 
 
-def test_delete_by_key_alone_ends_the_session_of_its_only_client(worker):
-    worker.initialize()
-    assert worker.request("DELETE", "/mcp").status == 200
-    assert worker.supervisor.wait("GONE").body.cause == wh.DELETED
-    worker.wait_exit()
+def test_delete_by_key_alone_ends_nothing(worker):
+    """As for stdio: who ends a session says which, even where there is one."""
+    client = worker.initialize()
+    answer = worker.request("DELETE", "/mcp")
+    assert (answer.status, reason(answer.message())) == (400, "session_required")
+    assert client.tool("whoami")["deleted"] == []
 
 
 def test_bodies_of_any_size_pass_both_ways(worker):
@@ -269,17 +272,55 @@ def test_of_two_clients_that_initialize_together_one_is_rejected(start):
     assert [reason(message) for message in messages if "error" in message] == ["session_attached"]
 
 
-def test_a_client_too_many_takes_the_place_of_the_oldest_quiet_one(start):
+def test_a_client_too_many_takes_the_place_of_the_one_quiet_for_longest(start):
+    """…and the backend is told that nobody uses its session any more."""
     worker = start()
-    first, second = worker.initialize(), worker.initialize()
+    first, second, third = worker.initialize(), worker.initialize(), worker.initialize()
     stream = first.get()
     assert stream.event()
-    for _ in range(255):
+    its_id = third.tool("whoami")["session"]
+    assert second.tool("whoami")["session"]
+    for _ in range(CLIENTS_MAX - 2):
         last = worker.initialize()
     assert last.answer.headers["Envmux-Attach"] == "joined" and last.tool("whoami")["session"]
-    assert first.tool("whoami")["session"]
-    assert second.post({"jsonrpc": "2.0", "id": 9, "method": "ping"}).status == 404
+    assert first.tool("whoami")["session"] and second.tool("whoami")["session"]
+    assert third.post({"jsonrpc": "2.0", "id": 9, "method": "ping"}).status == 404
+    wait_until(lambda: last.tool("whoami")["deleted"] == [its_id], "the backend to hear of it")
     stream.close()
+
+
+def test_a_client_too_many_while_all_are_busy_is_told_so(start):
+    worker = start()
+    clients = [worker.initialize(is_complete=False) for _ in range(CLIENTS_MAX)]
+    for client in clients:
+        client.answer.close()
+    streams = [client.get() for client in clients]
+    for stream in streams:
+        assert stream.event()
+    _, connection = worker.start_initialize(id="too many")
+    answer = worker.finish(connection)
+    message = answer.message()
+    assert (answer.status, message["id"], reason(message)) == (200, "too many", "overloaded")
+    assert "busy" in message["error"]["message"] and "Mcp-Session-Id" not in answer.headers
+    # The session that the backend made for it is nobody's, and let go; the others stay.
+    seen = wait_until(lambda: [c.tool("whoami") for c in clients[:1] if c.tool("whoami")["deleted"]], "its end at the backend")[0]
+    sessions = [client.tool("whoami")["session"] for client in clients]
+    assert len(set(sessions)) == CLIENTS_MAX and len(seen["deleted"]) == 1 and seen["deleted"][0] not in sessions
+    for stream in streams:
+        stream.close()
+
+
+@pytest.mark.parametrize("kind", ["json", "stream"])
+def test_an_initialize_that_the_backend_refuses_attaches_nobody(start, kind):
+    """200 with an error inside is how a server says no: no id, no key, and the next one is the first."""
+    worker = start(attach="reject")
+    _, connection = worker.start_initialize(id=4, params={"refuse": kind})
+    answer = worker.finish(connection)
+    assert not [name for name in answer.headers if name.startswith(("Envmux-", "Mcp-Session"))]
+    message = answer.message()
+    assert (answer.status, message["id"], message["error"]["message"]) == (200, 4, "not you")
+    client = worker.initialize()
+    assert client.answer.headers["Envmux-Attach"] == "new" and worker.supervisor.count("ALIAS") == 1
 
 
 def test_a_backend_cannot_speak_for_the_worker(worker):
@@ -310,6 +351,106 @@ def test_cancellations_that_a_backend_does_not_answer_are_bounded(start):
         assert reason(worker.finish(call).message()) == "deadline"
         call.close()
     wait_until(lambda: fds() < before + 25, "connections to end")
+
+
+# ---- streams --------------------------------------------------------------------------------------
+
+
+NOTE = "data: " + json.dumps({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "x" * 9}})
+
+
+@pytest.mark.parametrize("end, torn", [("\n\n", NOTE[:20]), ("\r\n\r\n", NOTE), ("\r\r", "id: 12")])
+def test_an_event_that_the_backend_did_not_finish_is_left_out(start, end, torn):
+    worker = start()
+    client = worker.initialize()
+    answer = worker.finish(client.start("watch", {"stream": True, "chunks": [NOTE + end + torn]}, id="mine"))
+    assert answer.raw.read(len(NOTE + end)) == (NOTE + end).encode()
+    os.kill(worker.descendants()[0], signal.SIGKILL)
+    rest = answer.body().decode()
+    message = json.loads(rest.split("data: ")[1])
+    assert (message["id"], reason(message)) == ("mine", "backend_exited")
+    assert rest.strip().split("\n")[0] == "event: message" and rest.count("data:") == 1
+
+
+def test_an_event_too_long_to_be_held_back_is_ended_before_the_error(start):
+    worker = start()
+    client = worker.initialize()
+    answer = worker.finish(client.start("watch", {"stream": True, "chunks": ["data: {" + "y" * 300_000]}, id="mine"))
+    assert answer.raw.read(100_000).startswith(b"data: {yyy")
+    os.kill(worker.descendants()[0], signal.SIGKILL)
+    torn, error = answer.body().decode().strip().split("\n\n")
+    assert set(torn) == {"y"}
+    message = json.loads(error.split("data: ")[1])
+    assert (message["id"], reason(message)) == ("mine", "backend_exited")
+
+
+def test_the_stream_of_server_messages_ends_with_its_backend(worker):
+    client = worker.initialize()
+    stream = client.get()
+    stream.event()
+    os.kill(worker.descendants()[0], signal.SIGKILL)
+    assert stream.body() == b""  # its end is a proper one
+    worker.wait_exit()
+
+
+def test_no_proxy_is_to_buffer_a_stream(worker):
+    client = worker.initialize()
+    for own, seen in (({}, "no"), ({"X-Accel-Buffering": "yes"}, "yes")):
+        answer = worker.finish(client.start("watch", {"stream": True, "headers": own}, id=seen))
+        assert answer.headers.get_all("X-Accel-Buffering") == [seen]
+        client.tool("release", id=seen)
+        assert len(answer.events()) == 1
+    assert "X-Accel-Buffering" not in worker.finish(client.start("whoami")).headers
+
+
+def test_silence_of_a_stream_is_filled_between_its_events(start):
+    """A comment after 15 s, and none of it inside of the event that the backend has begun."""
+    worker = start()
+    client = worker.initialize()
+    half = len(NOTE) // 2
+    call = client.start("watch", {"stream": True, "chunks": [NOTE + "\n\n", NOTE[:half]], "more": [NOTE[half:] + "\n\n"]}, id=1)
+    answer, stream = worker.finish(call), client.get()
+    assert answer.event() and stream.event()
+    assert answer.raw.readline() == stream.raw.readline() == b": keepalive\n"
+    client.last_id = 9
+    client.tool("release", id=1)
+    assert [event.get("id") for event in answer.events()] == [None, 1]
+    stream.close()
+
+
+def test_a_client_that_leaves_does_not_cancel(worker):
+    """These revisions say so, and a backend that takes a closed connection for a cancellation is not to see one."""
+    client = worker.initialize()
+    for id, stream in (("json", False), ("stream", True)):
+        call = client.start("watch", {"stream": stream}, id=id)
+        wait_until(lambda: id in client.tool("whoami")["waiting"], "the call at the backend")
+        call.close()
+    worker.supervisor.wait("STATUS", lambda frame: frame.body.in_flight == 2)
+    assert client.tool("whoami")["left"] == []
+    for id in ("json", "stream"):
+        client.tool("release", id=id)
+    quiet = worker.supervisor.wait("STATUS", lambda frame: frame.body.in_flight == 0 and frame.body.clients == 1)
+    assert quiet and client.tool("whoami")["left"] == []
+
+
+def test_a_call_whose_client_left_keeps_its_deadline(start):
+    worker = start(request_usec=500_000)
+    client = worker.initialize()
+    call = client.start("watch", id="left alone")
+    wait_until(lambda: client.tool("whoami")["hanging"], "the call at the backend")
+    call.close()
+    wait_until(lambda: client.tool("whoami")["cancelled"] == ["left alone"], "its cancellation")
+
+
+def test_a_backend_whose_streams_can_be_resumed_hears_that_the_client_left(worker):
+    """To such a backend a stream that is still read cannot be asked for again."""
+    client = worker.initialize()
+    call = client.start("watch", {"stream": True, "chunks": ["id: 1\ndata:\n\n"]}, id="resumable")
+    answer = worker.finish(call)
+    assert answer.raw.readline() == b"id: 1\n"
+    answer.close()
+    call.close()
+    wait_until(lambda: client.tool("whoami")["left"] == ["resumable"], "the backend to notice")
 
 
 def test_an_open_stream_keeps_nothing_alive(start):

@@ -8,6 +8,7 @@ import argparse
 import http.server
 import json
 import os
+import select
 import socket
 import socketserver
 import sys
@@ -24,7 +25,9 @@ parser.add_argument("--no-reuse", action="store_true", help="bind without SO_REU
 parser.add_argument("--late", type=float, default=0, help="seconds until it listens")
 options = parser.parse_args()
 sessions, cancelled, hanging, gate = {}, [], [], threading.Event()
+deleted, left = [], []  # sessions; ids of calls whose connection closed while they waited
 together = threading.Barrier(2)
+gates = {}  # of each call of "watch"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -47,11 +50,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def stream(self, encoding=None):
+    def stream(self, encoding=None, **headers):
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         if encoding:
             self.send_header("Content-Encoding", encoding)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
 
@@ -98,6 +103,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         gate.wait()
 
     def delete(self, body):
+        deleted.append(self.headers["Mcp-Session-Id"])
         if sessions.pop(self.headers["Mcp-Session-Id"], None) is None:
             return self.answer(404)
         return self.answer(405, Allow="GET, POST")
@@ -108,12 +114,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if method == "initialize":
             if message["params"].get("together"):
                 together.wait()
+            if message["params"].get("refuse"):
+                refusal = {"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32602, "message": "not you"}}
+                if message["params"]["refuse"] == "json":
+                    return self.answer(200, refusal)
+                self.stream()
+                self.event({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "hm"}})
+                self.event(refusal)
+                return self.chunk("")
             made = {} if options.no_session else {"Mcp_Session_Id": "b-" + uuid.uuid4().hex}
             sessions[made.get("Mcp_Session_Id")] = message["params"]
             return self.answer(200, {"jsonrpc": "2.0", "id": message["id"], "result": {
                 "protocolVersion": message["params"]["protocolVersion"], "capabilities": {},
                 "serverInfo": {"name": "http-backend", "version": "1"}}}, **made)
-        if self.headers.get("Mcp-Session-Id") not in sessions:
+        if not self.is_modern() and self.headers.get("Mcp-Session-Id") not in sessions:
             return self.answer(404, {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "unknown"}})
         if method == "notifications/cancelled":
             cancelled.append(message["params"]["requestId"])
@@ -123,6 +137,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(202)
         return getattr(self, message["params"]["name"])(message, message["params"].get("arguments", {}))
 
+    def is_modern(self):
+        return (self.headers.get("MCP-Protocol-Version") or "") >= "2026-07-28"
+
     # ---- tools ----
 
     def result(self, message, value):
@@ -130,8 +147,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def whoami(self, message, arguments):
         self.answer(200, self.result(message, {"session": self.headers["Mcp-Session-Id"], "host": self.headers["Host"],
-                                               "headers": dict(self.headers.items()), "cancelled": cancelled, "hanging": len(hanging),
-                                               "params": sessions[self.headers["Mcp-Session-Id"]]}))
+                                               "headers": dict(self.headers.items()), "cancelled": cancelled, "hanging": len(hanging), "waiting": hanging,
+                                               "deleted": deleted, "left": left,
+                                               "params": sessions.get(self.headers["Mcp-Session-Id"])}))
 
     def count(self, message, arguments):
         self.stream()
@@ -146,6 +164,29 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.stream(arguments.get("encoding"))
             self.event({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 0}})
         gate.wait()
+
+    def watch(self, message, arguments):
+        """Answers when it is told to by "release"; notes when its connection closes before."""
+        if arguments.get("stream"):
+            self.stream(**arguments.get("headers", {}))
+            for text in arguments.get("chunks", []):
+                self.chunk(text)
+        released = gates.setdefault(message["id"], threading.Event())
+        hanging.append(message["id"])
+        while not released.wait(0.02):
+            if select.select([self.connection], [], [], 0)[0] and not self.connection.recv(1, socket.MSG_PEEK):
+                left.append(message["id"])
+                return
+        if not arguments.get("stream"):
+            return self.answer(200, self.result(message, "released"))
+        for text in arguments.get("more", []):
+            self.chunk(text)
+        self.event(self.result(message, "released"))
+        self.chunk("")
+
+    def release(self, message, arguments):
+        gates.setdefault(arguments["id"], threading.Event()).set()
+        self.answer(200, self.result(message, "done"))
 
     def die(self, message, arguments):
         print("last words", file=sys.stderr, flush=True)

@@ -3,7 +3,7 @@
  * stream made of the same bytes go through the readers of the other end. */
 #include "common/json_scan.h"
 #include "common/varlink_server.h"
-#include "ctl/sse.h"
+#include "common/event_reader.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <fcntl.h>
@@ -120,12 +120,12 @@ static bool on_event(const char *data, size_t size, void *userdata)
 
 static void feed_stream(const char *bytes, size_t size, size_t step)
 {
-        struct sse sse = { .after_cr = false };
+        struct event_reader reader = { .after_cr = false };
 
         for (size_t at = 0; at < size; at += step)
-                if (sse_feed(&sse, bytes + at, MIN_OF(step, size - at), on_event, NULL) != 0)
+                if (event_reader_feed(&reader, bytes + at, MIN_OF(step, size - at), on_event, NULL) != 0)
                         break;
-        sse_done(&sse);
+        event_reader_done(&reader);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

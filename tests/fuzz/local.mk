@@ -19,5 +19,5 @@ tests_fuzz_fuzz_config_SOURCES = tests/fuzz/fuzz-config.c $(FUZZ_RUNNER)
 tests_fuzz_fuzz_config_LDADD = $(SUPERVISOR_LIBS)
 
 check_PROGRAMS += tests/fuzz/fuzz-varlink
-tests_fuzz_fuzz_varlink_SOURCES = tests/fuzz/fuzz-varlink.c ctl/sse.c $(FUZZ_RUNNER)
+tests_fuzz_fuzz_varlink_SOURCES = tests/fuzz/fuzz-varlink.c $(FUZZ_RUNNER)
 tests_fuzz_fuzz_varlink_LDADD = $(COMMON_LIBS) $(JSONC_LIBS)

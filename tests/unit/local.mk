@@ -90,10 +90,15 @@ check_PROGRAMS += tests/unit/test-config-parts
 tests_unit_test_config_parts_SOURCES = tests/unit/test-config-parts.c $(CONFIG_FIXTURE)
 tests_unit_test_config_parts_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test-call
-tests_unit_test_call_SOURCES = tests/unit/test-call.c ctl/call_values.c ctl/fetch.c ctl/mcp.c ctl/options.c ctl/sse.c
+tests_unit_test_call_SOURCES = tests/unit/test-call.c ctl/call_values.c ctl/fetch.c ctl/mcp.c ctl/options.c
 tests_unit_test_call_LDADD = $(UNIT_LIBS)
 
 WORKER_LIBS = libworker.a $(COMMON_LIBS) $(JSONC_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test-event-tail tests/unit/test-id-scan
+tests_unit_test_event_tail_SOURCES = tests/unit/test-event-tail.c
+tests_unit_test_event_tail_LDADD = $(WORKER_LIBS)
+tests_unit_test_id_scan_SOURCES = tests/unit/test-id-scan.c
+tests_unit_test_id_scan_LDADD = $(WORKER_LIBS)
 check_PROGRAMS += tests/unit/test-log-ring tests/unit/test-placement tests/unit/test-stdio-pipe \
 	tests/unit/test-worker-spec
 tests_unit_test_log_ring_SOURCES = tests/unit/test-log-ring.c

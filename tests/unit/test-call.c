@@ -1,7 +1,7 @@
 /* The pieces of `envmux call` that need no server. */
 #include "ctl/call_values.h"
 #include "ctl/mcp.h"
-#include "ctl/sse.h"
+#include "common/event_reader.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,14 +42,14 @@ static void test_events_are_found(void **state)
         for (size_t i = 0; i < ELEMENTSOF(cases); i++)
                 for (size_t step = 1; step <= strlen(cases[i].stream); step++) {
                         struct events events = { .text = "" };
-                        struct sse sse = { .after_cr = false };
+                        struct event_reader reader = { .after_cr = false };
 
                         for (size_t at = 0; at < strlen(cases[i].stream); at += step)
-                                assert_int_equal(sse_feed(&sse, cases[i].stream + at,
+                                assert_int_equal(event_reader_feed(&reader, cases[i].stream + at,
                                                           MIN_OF(step, strlen(cases[i].stream) - at), on_event,
                                                           &events), 0);
                         assert_string_equal(events.text, cases[i].events);
-                        sse_done(&sse);
+                        event_reader_done(&reader);
                 }
 }
 
@@ -57,11 +57,11 @@ static void test_reading_stops_when_asked(void **state)
 {
         static const char stream[] = "data: a\n\ndata: b\n\ndata: c\n\n";
         struct events events = { .stop_after = 2 };
-        struct sse sse = { .after_cr = false };
+        struct event_reader reader = { .after_cr = false };
 
-        assert_int_equal(sse_feed(&sse, stream, strlen(stream), on_event, &events), 1);
+        assert_int_equal(event_reader_feed(&reader, stream, strlen(stream), on_event, &events), 1);
         assert_string_equal(events.text, "<a><b>");
-        sse_done(&sse);
+        event_reader_done(&reader);
 }
 
 /* ---- addresses --------------------------------------------------------------------------------- */

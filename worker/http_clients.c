@@ -1,0 +1,113 @@
+#include "worker/http_endpoint.h"
+
+#include "common/jsonrpc.h"
+#include "worker/exchange.h"
+#include "worker/http_tell.h"
+#include "worker/life.h"
+#include "worker/link.h"
+#include "worker/relay.h"
+
+struct client *http_endpoint_client(const struct http_endpoint *endpoint, const char *client_id)
+{
+        struct client *client = NULL;
+
+        while ((client = clients_next(endpoint->worker->clients, client)))
+                if (streq(client->transport_id, client_id))
+                        return client;
+        return NULL;
+}
+
+/* The identity that the client's `initialize` brought (common/identity.h); "" when none. */
+static void identity_of_request(struct evbuffer *request, char ret[static IDENTITY_SIZE])
+{
+        struct jsonrpc_message message;
+        struct json_slice client_info;
+        size_t size = evbuffer_get_length(request);
+
+        ret[0] = '\0';
+        if (size > 0 && jsonrpc_parse((const char *) evbuffer_pullup(request, -1), size, &message) >= 0 &&
+            json_get(message.params, "clientInfo", &client_info) >= 0 &&
+            identity_from_client_info(client_info, ret) < 0)
+                ret[0] = '\0';
+}
+
+static void on_alias_new(enum key_kind kind, const char *key, void *userdata)
+{
+        link_alias(userdata, kind, key, false);
+}
+
+static void on_alias_gone(enum key_kind kind, const char *key, void *userdata)
+{
+        link_alias(userdata, kind, key, true);
+}
+
+static void client_leave(struct http_endpoint *endpoint, struct client *client)
+{
+        struct worker *worker = endpoint->worker;
+
+        clients_alias_of(worker->clients, client, true, on_alias_gone, worker->link);
+        clients_detach(worker->clients, client);
+        client_free(client);
+        link_status_changed(worker->link);
+}
+
+static bool is_busy(const struct http_endpoint *endpoint, const struct client *client)
+{
+        for (struct relay *relay = TAILQ_FIRST(&endpoint->relays); relay; relay = relay_next(relay))
+                if (relay_is_of(relay, client->transport_id))
+                        return true;
+        return false;
+}
+
+/* Room for one more: of the clients without a request under way the one that was quiet for longest makes it. */
+static bool make_room(struct http_endpoint *endpoint)
+{
+        const struct clients *clients = endpoint->worker->clients;
+        struct client *idlest = NULL;
+
+        for (struct client *client = clients_next(clients, NULL); client; client = clients_next(clients, client))
+                if ((!idlest || client->used < idlest->used) && !is_busy(endpoint, client))
+                        idlest = client;
+        if (!idlest)
+                return false;
+        http_tell_ended(endpoint, idlest->backend_id);
+        client_leave(endpoint, idlest);
+        return true;
+}
+
+int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchange, const char *backend_id,
+                         struct evbuffer *request, const char **ret_word)
+{
+        struct worker *worker = endpoint->worker;
+        const char *word = clients_count(worker->clients) == 0 ? "new" : "joined";
+        char identity[IDENTITY_SIZE];
+        struct client *client = NULL;
+
+        identity_of_request(request, identity);
+        int r = client_new(exchange->transport_id, identity, &client);
+
+        if (r >= 0)
+                r = STR_COPY(client->backend_id, backend_id);
+        if (r >= 0)
+                r = clients_attach(worker->clients, client);
+        if (r == -ENOSPC && make_room(endpoint))
+                r = clients_attach(worker->clients, client);
+        if (r < 0) {
+                client_free(client);
+                return r;
+        }
+        clients_alias_of(worker->clients, client, false, on_alias_new, worker->link);
+        link_status_changed(worker->link);
+        *ret_word = word;
+        return 0;
+}
+
+void http_endpoint_detach(struct http_endpoint *endpoint, const char *client_id)
+{
+        struct client *client = clients_find(endpoint->worker->clients, client_id);
+
+        if (client)
+                client_leave(endpoint, client);
+        if (clients_count(endpoint->worker->clients) == 0 && !endpoint->worker->spec->is_managed)
+                life_end(endpoint->worker->life, GONE_DELETED, REASON_session_ended, "its client ended it");
+}
