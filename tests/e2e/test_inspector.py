@@ -1,0 +1,40 @@
+"""The MCP Inspector's CLI through envmux; what a developer tries first."""
+
+import json
+
+import pytest
+
+import conformance
+import inspector
+import node_tools
+
+pytestmark = pytest.mark.skipif(bool(node_tools.missing()), reason=str(node_tools.missing()))
+
+ERAS = {"legacy": "legacy"}
+
+
+@pytest.fixture
+def run(envmux):
+    return envmux(conformance.configuration())
+
+
+@pytest.mark.parametrize("mode", ERAS)
+@pytest.mark.parametrize("transport", conformance.TRANSPORTS)
+def test_every_kind_of_request(run, transport, mode):
+    url = run.mcp(transport)
+    tools = inspector.ask(mode, url, "tools/list")["tools"]
+    assert {"test_simple_text", "test_sampling"} <= {tool["name"] for tool in tools}
+    assert json.loads(inspector.call(mode, url, "test_identity"))["era"] == ERAS[mode]
+    assert inspector.call(mode, url, "test_x_mcp_header", region="hällo ✓") == "region hällo ✓"
+
+    [content] = inspector.ask(mode, url, "resources/read", "--uri", "test://template/7/data")["contents"]
+    assert json.loads(content["text"])["id"] == "7"
+    prompt = inspector.ask(mode, url, "prompts/get", "--prompt-name", "test_prompt_with_arguments",
+                           "--prompt-args", "arg1=one", "arg2=two")
+    assert prompt["messages"][0]["content"]["text"] == "Prompt with arguments: arg1='one', arg2='two'"
+
+
+@pytest.mark.parametrize("transport", conformance.TRANSPORTS)
+def test_runs_of_the_older_era_are_sessions_of_their_own(run, transport):
+    pids = {json.loads(inspector.call("legacy", run.mcp(transport), "test_identity"))["pid"] for _ in range(2)}
+    assert len(pids) == 2

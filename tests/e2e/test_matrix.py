@@ -1,0 +1,42 @@
+"""Every official client against every kind of backend: the table of the README, cell by cell."""
+
+import pytest
+
+import harness
+import matrix
+import node_tools
+
+pytestmark = pytest.mark.skipif(bool(node_tools.missing()), reason=str(node_tools.missing()))
+
+CELLS = matrix.cells()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    run = harness.Envmux(tmp_path_factory.mktemp("e"), matrix.configuration())
+    try:
+        yield run
+        run.stop()
+    finally:
+        run.kill_everything()
+
+
+def test_the_table_is_whole():
+    assert {cell.client for cell in CELLS} == set(matrix.CLIENTS)
+    assert {cell.backend for cell in CELLS} == set(matrix.BACKENDS)
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=str)
+def test_cell(run, cell):
+    report = cell.report(run)
+    if cell.expected == "refused":
+        assert "error" in report
+        return
+    _, plan = matrix.BACKENDS[cell.backend]
+    assert "error" not in report, f"{report}\n{run.log()}"
+    assert report["tools"] is True
+    assert matrix.ECHOES[plan] == report["echo"]
+    if "revision" in report: # the Inspector does not say
+        assert report["revision"] == cell.expected
+        assert report["progress"] == matrix.STEPS[plan]
+        assert "sampled" in report["sampling"]
