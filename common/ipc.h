@@ -212,7 +212,8 @@ struct ipc_stop {
 };
 
 struct ipc_era {
-        uint32_t era;                  /* enum backend_era */
+        uint32_t era;                  /* enum backend_era, not ERA_UNKNOWN */
+        uint8_t is_presumed;           /* it exited or stayed silent, which a backend out of order does too */
 };
 
 struct ipc_logs_get {

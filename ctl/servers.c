@@ -11,6 +11,7 @@ static const struct table_column columns[] = {
         { .title = "SERVER" },
         { .title = "URL", .is_flexible = true },
         { .title = "TRANSPORT" },
+        { .title = "ERA" },
         { .title = "SESSIONS", .is_right = true },
 };
 
@@ -28,7 +29,8 @@ static int add_row(struct table *table, struct json_object *server, const char *
                  field_int(server, "sessions_max", 0));
 
         const char *const cells[ELEMENTSOF(columns)] = {
-                field_string(server, "name"), url, field_string(server, "transport"), sessions,
+                field_string(server, "name"), url, field_string(server, "transport"),
+                field_string(server, "era") ?: "-", sessions,
         };
 
         return table_add(table, cells);
@@ -59,7 +61,8 @@ const struct command command_servers = {
         .name = "servers",
         .synopsis = "[--json]",
         .summary = "List the configured servers and where clients connect",
-        .details = "SESSIONS are the live ones and how many there may be. With --json one object with the\n"
-                   "listening addresses and the servers.",
+        .details = "ERA is what stdio backends speak, once that is known: legacy, up to MCP 2025-11-25, or\n"
+                   "modern, MCP 2026-07-28. SESSIONS are the live ones and how many there may be. With --json\n"
+                   "one object with the listening addresses and the servers.",
         .run = run,
 };

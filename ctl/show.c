@@ -24,6 +24,7 @@ static const struct row {
         { "Key kind", "kind", TEXT },
         { "Principal", "principal", TEXT },
         { "Generation", "generation", NUMBER },
+        { "Era", "era", TEXT },
         { "State", "state", TEXT },
         { "Sub-state", "sub_state", TEXT },
         { "Since", "since", TEXT },

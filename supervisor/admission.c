@@ -261,10 +261,14 @@ static void on_pump(_unused_ evutil_socket_t fd, _unused_ short what, void *user
         pump(userdata);
 }
 
+bool admission_has_room(struct admission *a, const struct server_config *server)
+{
+        return may_start(a, server, definition_find(a, server->definition_hash));
+}
+
 bool admission_has_place(struct admission *a, const struct server_config *server)
 {
-        return a->n_queued < a->supervisor->config->queue_max ||
-               may_start(a, server, definition_find(a, server->definition_hash));
+        return a->n_queued < a->supervisor->config->queue_max || admission_has_room(a, server);
 }
 
 void admission_enter(struct admission *a, struct session *s)

@@ -22,6 +22,9 @@ DEFINE_CLEANUP(struct admission, admission_free)
 /* Whether a session of server would start now or find a place in the queue. */
 bool admission_has_place(struct admission *admission, const struct server_config *server);
 
+/* Whether a session of server would start now. */
+bool admission_has_room(struct admission *admission, const struct server_config *server);
+
 /* Queues a session in state QUEUED, and launches it when it may start now. */
 void admission_enter(struct admission *admission, struct session *session);
 

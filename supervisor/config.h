@@ -28,6 +28,7 @@ struct server_config {
         struct server_keys keys;
         enum keyless_policy keyless; /* of stateless requests that name no key */
         enum attach_policy attach;
+        enum backend_era era;     /* ERA_UNKNOWN: a probe finds it out (supervisor/era.h) */
         unsigned sessions_max;
         usec_t idle_usec, lifetime_usec, start_usec, request_usec, drain_usec, rung_usec;
         uint64_t message_bytes_max;  /* one line of the backend's stdout, one request body */

@@ -34,6 +34,7 @@ static uint64_t default_keys(const struct config *config)
 }
 
 static const char *const transport_words[] = { "stdio", "http", NULL }; /* enum transport */
+static const char *const era_words[] = { "auto", "legacy", "modern", NULL }; /* enum backend_era */
 static const char *const attach_words[] = { "join", "replace", "reject", NULL }; /* enum attach_policy */
 static const char *const keyless_words[] = { "shared", "per-request", "reject", NULL }; /* enum keyless_policy */
 static const char *const keys_words[] = { "path", "header", "transport", "client", "principal", "meta:NAME", NULL };
@@ -65,6 +66,9 @@ const struct config_key config_keys[] = {
         { "keyless", BOTH(keyless), .type = CONFIG_WORD, .words = keyless_words, .default_text = "shared",
           .why = "what a stateless request (MCP 2026-07-28) gets that names no key: its user's one session, a session "
                  "of its own, or an error" },
+        { "era", BOTH(era), .type = CONFIG_WORD, .words = era_words, .default_text = "auto",
+          .why = "which revisions of MCP a stdio backend speaks: those that have initialize (legacy), or MCP "
+                 "2026-07-28 too (modern); auto asks a disposable one before the first stateless request" },
         { "attach", BOTH(attach), .type = CONFIG_WORD, .words = attach_words, .default_text = "join",
           .why = "what a second initialize on a live key gets: the same backend with its state, a fresh one in its "
                  "place, or an error; a caller that repeats its key means its session" },

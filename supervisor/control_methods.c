@@ -65,6 +65,7 @@ static void write_counters(struct json_writer *writer, const struct supervisor_c
                 { "sessions_started", counters->sessions_started },
                 { "sessions_stopped", counters->sessions_stopped },
                 { "sessions_failed", counters->sessions_failed },
+                { "probes", counters->probes },
                 { "start_usec_sum", counters->start_usec_sum },
                 { "resolves", counters->resolves },
                 { "resolves_refused", counters->resolves_refused },

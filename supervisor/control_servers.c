@@ -1,6 +1,7 @@
 /* Servers: what is configured, and where clients connect. */
 #include "supervisor/config_schema.h"
 #include "supervisor/control_internal.h"
+#include "supervisor/era.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -77,9 +78,10 @@ static void write_keys(struct json_writer *writer, const struct server_keys *key
         json_writer_text(writer, "]");
 }
 
-static void write_server(struct json_writer *writer, const struct server_config *server, bool is_default,
-                         const struct session_table *table)
+static void write_server(struct json_writer *writer, const struct supervisor *supervisor,
+                         const struct server_config *server)
 {
+        const bool is_default = server == supervisor->config->default_server;
         static const char *const keyless[] = {
                 [KEYLESS_SHARED] = "shared", [KEYLESS_PER_REQUEST] = "per-request", [KEYLESS_REJECT] = "reject",
         };
@@ -96,8 +98,9 @@ static void write_server(struct json_writer *writer, const struct server_config 
         control_write_string(writer, "transport", server->transport == TRANSPORT_HTTP ? "http" : "stdio");
         write_keys(writer, &server->keys);
         control_write_string(writer, "keyless", keyless[server->keyless]);
+        control_write_string(writer, "era", era_to_string(era_of(supervisor->eras, server)));
         control_write_string(writer, "attach", attach[server->attach]);
-        control_write_int(writer, "sessions", count_sessions(table, server->name));
+        control_write_int(writer, "sessions", count_sessions(supervisor->sessions, server->name));
         control_write_int(writer, "sessions_max", server->sessions_max);
         write_duration(writer, "idle_timeout_usec", server->idle_usec);
         write_duration(writer, "lifetime_usec", server->lifetime_usec);
@@ -125,8 +128,7 @@ void control_on_servers(struct varlink_call *call, void *userdata)
         json_writer_text(&answer, "],\"servers\":[");
         for (size_t i = 0; i < config->n_servers; i++) {
                 json_writer_text(&answer, i ? "," : "");
-                write_server(&answer, config->servers[i], config->servers[i] == config->default_server,
-                             supervisor->sessions);
+                write_server(&answer, supervisor, config->servers[i]);
         }
         json_writer_text(&answer, "]}");
         varlink_reply(call, &answer);

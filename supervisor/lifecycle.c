@@ -108,7 +108,10 @@ int lifecycle_create(struct supervisor *supervisor, const struct server_config *
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(s);
-        supervisor->counters.sessions_created++;
+        if (request->kind == KEY_PROBE)
+                supervisor->counters.probes++;
+        else
+                supervisor->counters.sessions_created++;
         lifecycle_set_definition(*ret, server);
         lifecycle_arm_lifetime(*ret);
         session_set_state(*ret, SESSION_QUEUED);
@@ -245,10 +248,8 @@ static void act_bury(struct session *s)
         workers_session_ended(s);
         launch_remove_files(s);
         s->backend_pid = 0;
-        if (s->is_failed)
-                supervisor->counters.sessions_failed++;
-        else
-                supervisor->counters.sessions_stopped++;
+        if (s->record.kind != KEY_PROBE)
+                *(s->is_failed ? &supervisor->counters.sessions_failed : &supervisor->counters.sessions_stopped) += 1;
         log_end(s);
         session_table_bury(supervisor->sessions, s);
         event_active(supervisor->after_end, EV_TIMEOUT, 0);

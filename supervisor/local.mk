@@ -32,6 +32,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/control_show.c \
 	supervisor/control_stop.c \
 	supervisor/environment.c supervisor/environment.h \
+	supervisor/era.c supervisor/era.h \
 	supervisor/folders.c supervisor/folders.h \
 	supervisor/janitor.c supervisor/janitor.h \
 	supervisor/launch.c supervisor/launch.h \

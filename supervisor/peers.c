@@ -2,6 +2,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "supervisor/era.h"
 #include "supervisor/resolve.h"
 #include "supervisor/router.h"
 #include "supervisor/routers.h"
@@ -34,6 +35,7 @@ static const peer_handler handlers[IPC__MAX] = {
         [IPC_STATUS] = workers_on_status,
         [IPC_GONE] = workers_on_gone,
         [IPC_BACKEND_EXITED] = workers_on_backend_exited,
+        [IPC_ERA] = eras_on_era,
         [IPC_LOG_LINES] = log_requests_on_lines,
         [IPC_RESOLVE] = resolver_on_resolve,
         [IPC_SESSION_CALL] = session_api_on_call,

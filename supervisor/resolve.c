@@ -2,12 +2,15 @@
 
 #include "common/json_scan.h"
 #include "common/log.h"
+#include "supervisor/admission.h"
+#include "supervisor/era.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/router_push.h"
 #include "supervisor/routers.h"
 #include "supervisor/supervisor.h"
 
 #define RETRY_AFTER_SEC 2
+#define PROBES_MAX 3 /* for one question, while they end without having shown anything */
 
 struct resolver {
         struct supervisor *supervisor;
@@ -21,6 +24,7 @@ struct resolver {
 enum resolve_stage {
         STAGE_LAUNCH, /* the start that it caused or shares: a failure is its answer */
         STAGE_END,    /* the end, or whatever else changes: it is asked again then */
+        STAGE_ERA,    /* what a probe finds out: it is asked again then */
 };
 
 struct question {
@@ -29,8 +33,8 @@ struct question {
         char *config;         /* what the client configured, for the session this makes; JSON or NULL */
         enum resolve_stage stage;
         bool is_creator, is_late;
+        unsigned n_probes;
 };
-
 
 /* ---- answers ---------------------------------------------------------------------------------- */
 
@@ -155,22 +159,25 @@ static struct session_request question_request(const struct question *q)
         return request;
 }
 
+/* error is lifecycle_create's. */
+static void answer_not_made(struct question *q, int error)
+{
+        if (error == -EBUSY)
+                q->waiter.peer->supervisor->counters.resolves_refused++;
+        else if (error != -ESHUTDOWN)
+                (void) log_errno(error, "cannot make a session of server %s", q->asked.server);
+        answer_reason(q, RESOLVE_FAILED,
+                      error == -EBUSY ? REASON_capacity : error == -ESHUTDOWN ? REASON_stopping : REASON_internal);
+}
+
 static void question_create(struct question *q, const struct server_config *server)
 {
-        struct supervisor *supervisor = q->waiter.peer->supervisor;
         const struct session_request request = question_request(q);
         struct session *s;
-        int r = lifecycle_create(supervisor, server, &request, &s);
+        int r = lifecycle_create(q->waiter.peer->supervisor, server, &request, &s);
 
-        if (r < 0) {
-                if (r == -EBUSY)
-                        supervisor->counters.resolves_refused++;
-                else if (r != -ESHUTDOWN)
-                        (void) log_errno(r, "cannot make a session of server %s", server->name);
-                answer_reason(q, RESOLVE_FAILED,
-                              r == -EBUSY ? REASON_capacity : r == -ESHUTDOWN ? REASON_stopping : REASON_internal);
-                return;
-        }
+        if (r < 0)
+                return answer_not_made(q, r);
         q->is_creator = true;
         if (session_is_reachable(s))
                 answer_ok(q, s);
@@ -196,6 +203,52 @@ static void question_missing(struct question *q)
                 question_create(q, server);
 }
 
+static void question_probe(struct question *q, const struct server_config *server)
+{
+        struct session *probe;
+        int r = era_probe(q->waiter.peer->supervisor->eras, server, &probe);
+
+        if (r < 0)
+                return answer_not_made(q, r);
+        if (session_state_is_final(probe->state))
+                return answer_ended(q, RESOLVE_FAILED, probe);
+        q->n_probes++;
+        wait_for(q, probe, STAGE_ERA);
+}
+
+/* A session that came with a definition which is not in force any more keeps its era to itself. */
+static bool is_outdated(const struct session *s, const struct server_config *server)
+{
+        return !s->record.definition_hash || !streq(s->record.definition_hash, server->definition_hash);
+}
+
+/* A stateless request never finds out the era of a session's own backend: where that is unknown, a probe does
+ * first, and where it is legacy, the client shall say initialize. s is what the question leads to and may be
+ * NULL. True when the question was answered or waits. */
+static bool question_meets_era(struct question *q, const struct session *s)
+{
+        struct supervisor *supervisor = q->waiter.peer->supervisor;
+        const struct ipc_resolve *a = &q->asked;
+        const struct server_config *server = config_find(supervisor->config, a->server);
+
+        if (!a->is_modern || !a->may_create || !server || (s && is_outdated(s, server)) ||
+            (!s && !config_may_create(server, (enum key_kind) a->kind, a->key)))
+                return false;
+        enum backend_era era = era_presumed(supervisor->eras, server);
+
+        if (era == ERA_LEGACY) {
+                answer_reason(q, RESOLVE_LEGACY, REASON_legacy_only);
+                return true;
+        }
+        if (era == ERA_MODERN || server->transport != TRANSPORT_STDIO)
+                return false;
+        /* No room for a probe beside it: the session's worker tells what its backend says. */
+        if (s && session_is_reachable(s) && !admission_has_room(supervisor->admission, server))
+                return false;
+        question_probe(q, server);
+        return true;
+}
+
 /* Answers the question, or lets it wait in the right place. */
 static void question_look(struct question *q)
 {
@@ -204,6 +257,8 @@ static void question_look(struct question *q)
                                          (enum key_kind) a->kind, a->key);
         bool is_stale = s && a->stale_id[0] && streq(s->record.id, a->stale_id);
 
+        if (question_meets_era(q, s))
+                return;
         if (!s)
                 question_missing(q);
         else if (session_is_reachable(s) && !is_stale)
@@ -218,12 +273,40 @@ static void question_look(struct question *q)
 
 /* ---- waiting ---------------------------------------------------------------------------------- */
 
+static bool knows_era(const struct question *q)
+{
+        struct supervisor *supervisor = q->waiter.peer->supervisor;
+        const struct server_config *server = config_find(supervisor->config, q->asked.server);
+
+        return !server || era_presumed(supervisor->eras, server) != ERA_UNKNOWN;
+}
+
+static void question_on_probe(struct question *q)
+{
+        if (knows_era(q))
+                question_look(q);
+}
+
+/* The start of the probe has failed, as that of the session would have. One that was lost or stopped on its way
+ * says nothing about the backend: the next one may. */
+static void question_on_probe_ended(struct question *q, const struct session *s)
+{
+        bool is_told = s->is_failed && s->end_reason != REASON_worker_lost;
+
+        if (!knows_era(q) && (is_told || q->n_probes >= PROBES_MAX))
+                answer_ended(q, RESOLVE_FAILED, s);
+        else
+                question_look(q);
+}
+
 static void question_on_change(struct waiter *w, struct session *s)
 {
         struct question *q = (struct question *) w;
         bool is_stale = streq(s->record.id, q->asked.stale_id);
 
-        if (session_is_reachable(s) && !is_stale)
+        if (q->stage == STAGE_ERA)
+                question_on_probe(q);
+        else if (session_is_reachable(s) && !is_stale)
                 answer_ok(q, s);
         else if (q->stage == STAGE_END && session_state_is_ending(s->state) && !q->asked.may_create)
                 question_refuse(q);
@@ -233,7 +316,9 @@ static void question_on_ended(struct waiter *w, struct session *s)
 {
         struct question *q = (struct question *) w;
 
-        if (q->stage == STAGE_LAUNCH)
+        if (q->stage == STAGE_ERA)
+                question_on_probe_ended(q, s);
+        else if (q->stage == STAGE_LAUNCH)
                 answer_ended(q, RESOLVE_FAILED, s);
         else
                 question_look(q);

@@ -2,10 +2,12 @@
 
 #include "common/json_scan.h"
 #include "common/log.h"
+#include "supervisor/era.h"
 #include "supervisor/prepare.h"
 #include "supervisor/supervisor.h"
 
-#define RESOLVE_MARGIN_USEC (60 * USEC_PER_SEC) /* launch, and the end of a session that is draining */
+/* Launch, the end of a session that is draining, and a probe before it. */
+#define RESOLVE_MARGIN_USEC (60 * USEC_PER_SEC + ERA_PROBE_USEC_MAX)
 
 usec_t router_resolve_usec(const struct config *config)
 {
@@ -54,12 +56,13 @@ static void push_config(struct peer *peer, const struct config *config)
                 (void) log_errno(r, "cannot configure a router");
 }
 
-static void push_server(struct peer *peer, const struct config *config, const struct server_config *server)
+void router_push_server(struct peer *peer, const struct server_config *server)
 {
         struct ipc_server body = {
-                .is_default = config->default_server == server,
+                .is_default = peer->supervisor->config->default_server == server,
                 .transport = (uint8_t) server->transport,
                 .keys = (uint8_t) server->keys.kinds,
+                .era = (uint8_t) era_of(peer->supervisor->eras, server),
                 .keyless = (uint8_t) server->keyless,
         };
 
@@ -138,7 +141,7 @@ void router_push_dump(struct peer *peer)
 
         push_config(peer, config);
         for (size_t i = 0; i < config->n_servers; i++)
-                push_server(peer, config, config->servers[i]);
+                router_push_server(peer, config->servers[i]);
         for (struct session *s = session_next(table, NULL); s; s = session_next(table, s))
                 if (s->is_announced)
                         push_key(peer, s);

@@ -7,6 +7,7 @@
 /* Configuration, servers, every session that can be reached, their aliases, DUMP_END. */
 void router_push_dump(struct peer *peer);
 
+void router_push_server(struct peer *peer, const struct server_config *server);
 void router_push_session(struct peer *peer, const struct session *session); /* and its aliases */
 void router_push_gone(struct peer *peer, const struct session *session);
 void router_push_alias(struct peer *peer, const struct session *session, enum key_kind kind, const char *key,

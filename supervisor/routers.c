@@ -124,6 +124,8 @@ static void on_change(struct session *s, _unused_ enum session_state old, void *
         void (*push)(struct peer *peer, const struct session *session) = NULL;
         struct router *router;
 
+        if (s->record.kind == KEY_PROBE)
+                return;
         if (session_is_reachable(s) && !s->is_announced)
                 push = router_push_session;
         else if (!session_state_is_open(s->state) && s->is_announced)
@@ -146,6 +148,20 @@ void routers_push_alias(struct routers *routers, const struct session *s, enum k
         TAILQ_FOREACH(router, &routers->list, entry)
                 if (router->peer)
                         router_push_alias(router->peer, s, kind, key, is_removed);
+}
+
+void routers_push_era(struct routers *routers, const char *definition_hash)
+{
+        const struct config *config = routers->supervisor->config;
+        struct router *router;
+
+        for (size_t i = 0; i < config->n_servers; i++) {
+                if (!streq(config->servers[i]->definition_hash, definition_hash))
+                        continue;
+                TAILQ_FOREACH(router, &routers->list, entry)
+                        if (router->peer)
+                                router_push_server(router->peer, config->servers[i]);
+        }
 }
 
 usec_t routers_resolve_usec(const struct supervisor *supervisor)

@@ -27,6 +27,9 @@ void routers_reconfigure(struct routers *routers);
 void routers_push_alias(struct routers *routers, const struct session *session, enum key_kind kind, const char *key,
                         bool is_removed);
 
+/* The era of a definition has become known. */
+void routers_push_era(struct routers *routers, const char *definition_hash);
+
 /* How long a request may wait in a router for RESOLVED: longer than anything here makes it wait. */
 usec_t routers_resolve_usec(const struct supervisor *supervisor);
 

@@ -1,6 +1,7 @@
 #include "supervisor/session_json.h"
 
 #include "common/time_text.h"
+#include "supervisor/era.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/worker_spec.h"
 
@@ -64,7 +65,9 @@ static void write_identity(const struct session *s, struct json_writer *w)
         write_text(w, "kind", key_kind_to_string((enum key_kind) r->kind));
         write_text(w, "principal", r->principal);
         write_number(w, "generation", r->generation);
-        write_url(s, w);
+        write_text(w, "era", era_to_string(era_of_session(s->supervisor->eras, s)));
+        if (r->kind != KEY_PROBE)
+                write_url(s, w);
 }
 
 /* What the failure says more than its reason. */

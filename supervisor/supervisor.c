@@ -5,6 +5,7 @@
 #include "common/varlink_server.h"
 #include "supervisor/admission.h"
 #include "supervisor/control.h"
+#include "supervisor/era.h"
 #include "supervisor/folders.h"
 #include "supervisor/janitor.h"
 #include "supervisor/lifecycle.h"
@@ -58,6 +59,7 @@ int supervisor_reload(struct supervisor *supervisor, struct config_report *repor
                 config_free(supervisor->config);
                 supervisor->config = config;
                 drain_removed(supervisor);
+                eras_forget(supervisor->eras); /* a newer server may have been installed */
                 admission_reconsider(supervisor->admission);
                 routers_reconfigure(supervisor->routers);
                 log_info("configuration read again: %zu servers", config->n_servers);
@@ -201,6 +203,8 @@ static int sessions_make(struct supervisor *supervisor)
         if (r >= 0)
                 r = admission_new(supervisor, &supervisor->admission);
         if (r >= 0)
+                r = eras_new(supervisor, &supervisor->eras);
+        if (r >= 0)
                 r = routers_new(supervisor, on_routers_up, &supervisor->routers);
         if (r >= 0)
                 r = resolver_new(supervisor, &supervisor->resolver);
@@ -266,6 +270,7 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
         session_table_free(supervisor->sessions);
         resolver_free(supervisor->resolver);
         routers_free(supervisor->routers);
+        eras_free(supervisor->eras);
         admission_free(supervisor->admission);
         workspaces_free(supervisor->workspaces);
         tracking_free(supervisor->tracking);

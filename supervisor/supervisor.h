@@ -13,6 +13,7 @@
 struct admission;
 struct children;
 struct control;
+struct eras;
 struct janitor;
 struct peers;
 struct rebuild;
@@ -49,6 +50,7 @@ struct session_observer {
 
 /* Counters since the start of this process, for metrics. */
 struct supervisor_counters {
+        uint64_t probes;                      /* sessions of kind KEY_PROBE, which the others leave out */
         uint64_t sessions_created, sessions_adopted, sessions_stopped, sessions_failed;
         uint64_t resolves, resolves_refused;  /* refused: no room */
         uint64_t routers_lost, workers_lost;
@@ -71,6 +73,7 @@ struct supervisor {
         struct tracking *tracking;
         struct workspaces *workspaces;
         struct admission *admission;
+        struct eras *eras;
         struct peers *peers;
         struct routers *routers;
         struct resolver *resolver;

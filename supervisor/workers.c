@@ -141,7 +141,7 @@ int workers_on_ready(struct peer *peer, _unused_ const struct ipc_message *m)
 {
         struct session *s = peer->session;
 
-        if (s->state == SESSION_STARTING) {
+        if (s->state == SESSION_STARTING && s->record.kind != KEY_PROBE) {
                 s->supervisor->counters.start_usec_sum += now_usec() - s->since_usec;
                 s->supervisor->counters.sessions_started++;
         }

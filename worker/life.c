@@ -174,7 +174,10 @@ static void on_quiet(_unused_ evutil_socket_t fd, _unused_ short what, void *use
 /* The request that caused the start has not come in yet. */
 static bool first_request_is_due(const struct life *life)
 {
-        return life->is_start_failure && life->worker->spec->awaits_request && life->worker->requests == 0;
+        const struct spec *spec = life->worker->spec;
+
+        return life->is_start_failure && spec->awaits_request && spec->kind != KEY_PROBE &&
+               life->worker->requests == 0;
 }
 
 static void linger(struct life *life)

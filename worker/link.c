@@ -27,6 +27,7 @@ struct link {
         bool is_ready, is_gone, has_exited;
         uint32_t backend_pid;
         struct ipc_exited exited;
+        struct ipc_era era;          /* of a probe; ERA_UNKNOWN: not found yet */
         struct ipc_gone gone;
         char *gone_blob;
         size_t gone_blob_size;
@@ -127,6 +128,8 @@ static void everything_send(struct link *link)
                 (void) IPC_SEND(link->channel, IPC_SPAWNED, 0, &spawned);
         clients_each_alias(link->worker->clients, on_alias, link);
         status_send(link, 0);
+        if (link->era.era != ERA_UNKNOWN)
+                (void) IPC_SEND(link->channel, IPC_ERA, 0, &link->era);
         if (link->has_exited)
                 exited_send(link);
         if (link->is_gone)
@@ -332,6 +335,13 @@ void link_gone(struct link *link, enum gone_cause cause, const struct failure *f
                 status_send(link, 0);
                 gone_send(link);
         }
+}
+
+void link_era(struct link *link, const struct ipc_era *era)
+{
+        link->era = *era;
+        if (link->channel)
+                (void) IPC_SEND(link->channel, IPC_ERA, 0, &link->era);
 }
 
 void link_alias(struct link *link, enum key_kind kind, const char *key, bool is_removed)

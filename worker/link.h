@@ -18,6 +18,9 @@ void link_exited(struct link *link, const struct ipc_exited *exited);
 /* kept: what the session can be revived with (a JSON object), or NULL. */
 void link_gone(struct link *link, enum gone_cause cause, const struct failure *failure, const char *kept);
 
+/* What a probe has found (worker/probe.h). */
+void link_era(struct link *link, const struct ipc_era *era);
+
 /* One more key leads here, or one no longer does. The live ones are repeated after a reconnect
  * (worker/client.h knows them). */
 void link_alias(struct link *link, enum key_kind kind, const char *key, bool is_removed);

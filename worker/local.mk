@@ -38,6 +38,7 @@ libworker_a_SOURCES = \
 	worker/modern_request.c \
 	worker/placement.c worker/placement.h \
 	worker/post.c \
+	worker/probe.c worker/probe.h \
 	worker/port_hold.c worker/port_hold.h \
 	worker/reaper.c worker/reaper.h \
 	worker/relay.c worker/relay.h worker/relay_private.h \

@@ -80,7 +80,7 @@ int worker_new(struct spec *spec_consume, int listen_fd_consume, int cgroup_fd_c
         if (!worker->base)
                 return -ENOMEM;
         worker->spec = TAKE_PTR(spec);
-        worker->endpoint = endpoints[worker->spec->transport];
+        worker->endpoint = worker->spec->kind == KEY_PROBE ? &endpoint_probe : endpoints[worker->spec->transport];
         for (size_t i = 0; i < TEMPLATE__MAX; i++)
                 worker->values[i] = worker->spec->values[i];
         int r = modules_make(worker, TAKE_FD(listen_fd));

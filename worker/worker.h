@@ -68,7 +68,7 @@ struct endpoint_ops {
         void (*done)(struct worker *worker);
 };
 
-extern const struct endpoint_ops endpoint_stdio, endpoint_http;
+extern const struct endpoint_ops endpoint_stdio, endpoint_http, endpoint_probe;
 
 /* Modules hang here in the order in which they are made; each is freed once, at the end of the
  * process, never from a callback. */

@@ -127,7 +127,9 @@ tests_unit_test_socket_owner_SOURCES = tests/unit/test-socket-owner.c
 tests_unit_test_socket_owner_LDADD = libworker.a $(COMMON_LIBS) $(CMOCKA_LIBS)
 SUPERVISOR_FIXTURE = tests/unit/supervisor-fixture.c tests/unit/supervisor-fixture.h
 check_PROGRAMS += tests/unit/test-session-fsm tests/unit/test-session-table tests/unit/test-admission \
-	tests/unit/test-session-json
+	tests/unit/test-session-json tests/unit/test-era
+tests_unit_test_era_SOURCES = tests/unit/test-era.c $(SUPERVISOR_FIXTURE)
+tests_unit_test_era_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_session_fsm_SOURCES = tests/unit/test-session-fsm.c $(SUPERVISOR_FIXTURE)
 tests_unit_test_session_fsm_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_session_table_SOURCES = tests/unit/test-session-table.c $(SUPERVISOR_FIXTURE)
@@ -140,3 +142,7 @@ tests_unit_test_session_json_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test-control
 tests_unit_test_control_SOURCES = tests/unit/test-control.c
 tests_unit_test_control_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test-probe
+tests_unit_test_probe_SOURCES = tests/unit/test-probe.c
+tests_unit_test_probe_LDADD = libworker.a $(COMMON_LIBS) $(JSONC_LIBS) $(CMOCKA_LIBS)

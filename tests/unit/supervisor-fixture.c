@@ -1,6 +1,8 @@
 #include "tests/unit/supervisor-fixture.h"
 
+#include "supervisor/era.h"
 #include "supervisor/prepare.h"
+#include "supervisor/routers.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,6 +28,21 @@ void lifecycle_run(struct session *session, enum session_action action)
 void lifecycle_check_empty(struct session *session)
 {
         session_dispatch(session, EVENT_EMPTY);
+}
+
+int lifecycle_create(struct supervisor *supervisor, const struct server_config *server,
+                     const struct session_request *request, struct session **ret)
+{
+        *ret = fixture_session(server->name, request->principal, request->kind, request->key);
+        (*ret)->record.definition_hash = strdup(server->definition_hash);
+        (*ret)->awaits_request = request->awaits_request;
+        fixture->n_created++;
+        return 0;
+}
+
+void routers_push_era(struct routers *routers, const char *definition_hash)
+{
+        fixture->n_eras_pushed++;
 }
 
 void supervisor_observe(struct supervisor *supervisor, struct session_observer *observer)
@@ -123,6 +140,8 @@ int fixture_setup(void **state)
         f->supervisor.sessions = session_table_new();
         TAILQ_INIT(&f->supervisor.observers);
         supervisor_observe(&f->supervisor, &observer);
+        f->supervisor.options.runtime = "/nonexistent";
+        assert_int_equal(eras_new(&f->supervisor, &f->supervisor.eras), 0);
         *state = f;
         return 0;
 }
@@ -132,6 +151,7 @@ int fixture_teardown(void **state)
         struct fixture *f = *state;
 
         session_table_free(f->supervisor.sessions);
+        eras_free(f->supervisor.eras);
         event_free(f->supervisor.after_end);
         event_base_free(f->supervisor.base);
         free(f);

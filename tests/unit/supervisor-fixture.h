@@ -22,6 +22,8 @@ struct fixture {
         struct prepare *preparing;                /* the one prepare command that runs, or NULL */
         unsigned n_prepared;
         bool is_marked;
+        unsigned n_created;                       /* by lifecycle_create */
+        unsigned n_eras_pushed;
 };
 
 extern struct fixture *fixture; /* of the running test */

@@ -46,6 +46,7 @@ static void a_plain_entry_gets_every_default(void **state)
         assert_int_equal(s->keys.kinds, 1 << KEY_NAMED | 1 << KEY_TRANSPORT);
         assert_string_equal(s->keys.meta, "");
         assert_int_equal(s->keyless, KEYLESS_SHARED);
+        assert_int_equal(s->era, ERA_UNKNOWN);
         assert_int_equal(s->attach, ATTACH_JOIN);
         assert_int_equal(s->sessions_max, 1000);
         assert_int_equal(s->idle_usec, 30 * USEC_PER_MINUTE);
@@ -90,7 +91,7 @@ static void own_keys_are_read(void **state)
                 " 'mcpServers': {'lake': {'command': 'sh', 'args': ['${envmux:port}'], 'envmux': {\n"
                 "  'transport': 'http', 'http_path': '/api/mcp', 'prepare': ['true', 'x'],\n"
                 "  'keys': ['transport', 'client', 'meta:openai/session'],\n"
-                "  'keyless': 'per-request', 'attach': 'reject', 'max_sessions': 20,\n"
+                "  'keyless': 'per-request', 'era': 'legacy', 'attach': 'reject', 'max_sessions': 20,\n"
                 "  'idle_timeout': 0.5, 'lifetime': '2d', 'start_timeout': '30s',\n"
                 "  'request_timeout': '1m', 'drain_timeout': 0, 'stop_timeout': '500ms',\n"
                 "  'message_max': '1M', 'buffer_max': '2M', 'log_max': '64KiB'}}}}");
@@ -117,6 +118,7 @@ static void own_keys_are_read(void **state)
         assert_int_equal(s->keys.kinds, 1 << KEY_TRANSPORT | 1 << KEY_CLIENT | 1 << KEY_META);
         assert_string_equal(s->keys.meta, "openai/session");
         assert_int_equal(s->keyless, KEYLESS_PER_REQUEST);
+        assert_int_equal(s->era, ERA_LEGACY);
         assert_int_equal(s->attach, ATTACH_REJECT);
         assert_int_equal(s->sessions_max, 20);
         assert_int_equal(s->idle_usec, USEC_PER_SEC / 2);

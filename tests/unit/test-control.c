@@ -2,6 +2,7 @@
 #include "common/varlink_client.h"
 #include "common/varlink_server.h"
 #include "supervisor/control.h"
+#include "supervisor/era.h"
 #include "supervisor/routers.h"
 #include "supervisor/supervisor.h"
 
@@ -92,7 +93,7 @@ static _noreturn_ void serve(int listen_fd, int ready_fd, struct fixture *f_cons
                 exit(1);
         supervisor->config->routers = 0;
         supervisor->options.runtime = "/nonexistent";
-        if (routers_new(supervisor, NULL, &supervisor->routers) < 0 ||
+        if (eras_new(supervisor, &supervisor->eras) < 0 || routers_new(supervisor, NULL, &supervisor->routers) < 0 ||
             control_new(supervisor, listen_fd, &supervisor->control) < 0)
                 exit(1);
         config_report_done(&report);
@@ -103,6 +104,7 @@ static _noreturn_ void serve(int listen_fd, int ready_fd, struct fixture *f_cons
         event_base_dispatch(supervisor->base);
         control_free(supervisor->control);
         routers_free(supervisor->routers);
+        eras_free(supervisor->eras);
         session_table_free(supervisor->sessions);
         config_free(supervisor->config);
         event_free(sigterm);
