@@ -10,6 +10,7 @@ import { serveHttp } from "./http.mjs";
 import { registerInputTools } from "./input-required.mjs";
 import { registerPrompts } from "./prompts.mjs";
 import { registerResources } from "./resources.mjs";
+import { TASKS_EXTENSION, registerTasks } from "./tasks.mjs";
 import { registerTools } from "./tools.mjs";
 
 // The state of a question spread over several requests. The key is the same in every instance, as it
@@ -27,6 +28,7 @@ function makeServer({ era }, changes) {
         tools: { listChanged: true },
         prompts: { listChanged: true },
         resources: { listChanged: true, subscribe: true },
+        ...(era === "modern" && { extensions: { [TASKS_EXTENSION]: {} } }),
       },
       cacheHints: { "tools/list": { ttlMs: 1000, cacheScope: "private" } },
       requestState: { verify: stateCodec.verify },
@@ -41,6 +43,7 @@ function makeServer({ era }, changes) {
   registerInputTools(server, stateCodec);
   registerResources(server, era);
   registerPrompts(server);
+  if (era === "modern") registerTasks(server);
   return server;
 }
 
