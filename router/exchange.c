@@ -2,6 +2,7 @@
 
 #include "common/jsonrpc.h"
 #include "common/log.h"
+#include "common/mcp.h"
 #include "router/answer.h"
 #include "router/forward.h"
 #include "router/peek.h"
@@ -9,6 +10,7 @@
 #include "router/router.h"
 #include "router/session_api.h"
 #include "router/sse.h"
+#include "router/stateless.h"
 #include "router/table.h"
 
 static void refuse_body(struct exchange *e, const void *data, size_t size);
@@ -57,7 +59,8 @@ void exchange_enter(struct exchange *e, enum exchange_state state)
 
 void exchange_init(struct exchange *e, struct router *router, struct http_conn *client)
 {
-        *e = (struct exchange) { .router = router, .client = client, .principal = "" };
+        *e = (struct exchange) { .router = router, .client = client, .principal = "",
+                                 .body.budget = &router->bodies };
 }
 
 /* Gives up what the current request holds. */
@@ -100,7 +103,8 @@ static enum answer_form form_of(const struct exchange *e)
 static bool read_key(struct exchange *e)
 {
         const char *why = NULL;
-        int r = key_of_request(e->head, e->route.key, e->router->config.session_header, &e->key, &why);
+        int r = key_of_request(e->head, e->route.key, e->router->config.session_header,
+                               e->is_modern, &e->key, &why);
 
         if (r == -ENOENT)
                 exchange_fail_reason(e, REASON_unknown_session, NULL);
@@ -115,9 +119,14 @@ static bool read_key(struct exchange *e)
 
 static void start_mcp(struct exchange *e)
 {
+        e->is_modern = mcp_head_is_modern(e->head);
+        if (e->is_modern && e->head->method != HTTP_POST)
+                return exchange_fail_reason(e, REASON_method_not_allowed, "MCP 2026-07-28 has only POST");
         if (!read_key(e))
                 return;
-        if (e->head->method == HTTP_POST && !e->key.carries_transport_id)
+        if (e->is_modern)
+                stateless_start(e);
+        else if (e->head->method == HTTP_POST && peek_is_needed(e))
                 peek_start(e);
         else if (e->key.kind)
                 exchange_find_session(e);
@@ -203,7 +212,7 @@ void exchange_on_head(struct exchange *e, const struct http_head *head)
         exchange_enter(e, EXCHANGE_ROUTING);
         e->head = head;
         e->route = (struct route) {};
-        e->is_ended = e->may_create = e->has_seed = e->is_created = e->is_over = e->is_event_stream = false;
+        e->is_modern = e->is_ended = e->may_create = e->has_seed = e->is_created = e->is_over = e->is_event_stream = false;
         e->minted[0] = e->session_id[0] = '\0';
         e->config = (struct json_slice) {};
         e->n_retries = 0;
@@ -233,7 +242,7 @@ void exchange_on_drained(struct exchange *e)
 
 /* ---- finding the session ---- */
 
-void exchange_find_session(struct exchange *e)
+bool exchange_find_live(struct exchange *e)
 {
         const struct table *table = e->router->table;
         struct session *s = NULL;
@@ -244,15 +253,21 @@ void exchange_find_session(struct exchange *e)
                 s = table_find(table, e->server.name, e->principal, KEY_CLIENT, e->key.value);
         if (s)
                 forward_start(e, s->id);
-        else
+        return s;
+}
+
+void exchange_find_session(struct exchange *e)
+{
+        if (!exchange_find_live(e))
                 exchange_resolve(e, NULL);
 }
 
 static void resolve_failed(struct exchange *e, struct resolve_answer *answer, bool was_answered)
 {
-        enum reason reason = answer->code == RESOLVE_UNKNOWN ? REASON_unknown_session
-                             : was_answered                  ? REASON_internal
-                                                             : REASON_unavailable;
+        enum reason reason = answer->code == RESOLVE_UNKNOWN  ? REASON_unknown_session
+                             : answer->code == RESOLVE_LEGACY ? REASON_legacy_only
+                             : was_answered                   ? REASON_internal
+                                                              : REASON_unavailable;
 
         e->is_over = answer->code == RESOLVE_UNKNOWN;
         if (answer->failure)
@@ -275,6 +290,9 @@ static void on_resolved(struct asker *asker, const struct ipc_message *message, 
                 failure_owned_free(answer.failure);
                 e->key.kind = KEY_CLIENT; /* the predecessors' header carries either */
                 exchange_resolve(e, e->session_id);
+        } else if (answer.code == RESOLVE_UNKNOWN && e->key.kind == KEY_HANDLE) {
+                failure_owned_free(answer.failure);
+                stateless_begin_anew(e);
         } else {
                 resolve_failed(e, &answer, message != NULL);
         }
@@ -282,17 +300,19 @@ static void on_resolved(struct asker *asker, const struct ipc_message *message, 
 
 void exchange_resolve(struct exchange *e, const char *stale_id)
 {
+        bool has_settings = e->key.kind != KEY_SHARED; /* what one client chose is not for all */
         struct resolve_request request = {
                 .server = e->server.name,
                 .principal = e->principal,
                 .key = e->key.value,
                 .kind = e->key.kind,
                 .may_create = e->may_create,
-                .has_seed = e->has_seed,
-                .seed = e->has_seed ? e->seed : 0,
+                .is_modern = e->is_modern,
+                .has_seed = e->has_seed && has_settings,
+                .seed = e->has_seed && has_settings ? e->seed : 0,
                 .stale_id = stale_id,
-                .config = e->config.data,
-                .config_size = e->config.size,
+                .config = has_settings ? e->config.data : NULL,
+                .config_size = has_settings ? e->config.size : 0,
         };
 
         e->asker.on_answer = on_resolved;
@@ -316,7 +336,9 @@ struct json_slice exchange_request_id(const struct exchange *e)
 
 static void refuse_now(struct exchange *e, const struct failure *f)
 {
-        const char *allow = f->reason == REASON_method_not_allowed ? route_methods(e->route.kind) : NULL;
+        const char *allow = f->reason != REASON_method_not_allowed ? NULL
+                            : e->is_modern                         ? "POST"
+                                                                   : route_methods(e->route.kind);
 
         if (!e->is_ended && e->head->expect_continue) /* a body that was not asked for may never come */
                 http_conn_set_close(e->client);
@@ -324,11 +346,13 @@ static void refuse_now(struct exchange *e, const struct failure *f)
         exchange_answered(e);
 }
 
-/* A failure that is ours is told under the request's id, which stands in the body. */
+/* A failure that is ours is told under the request's id, which stands in the body; one of a stateless
+ * request always: its clients take an error for one only under that id. */
 static bool refusal_needs_id(const struct exchange *e, const struct failure *f)
 {
         return e->route.kind == ROUTE_MCP && e->head->method == HTTP_POST && !e->is_over &&
-               reason_http_status(f->reason) == 503 && !e->is_ended && !e->body.is_partial &&
+               (e->is_modern || reason_http_status(f->reason) == 503) && !e->is_ended && !e->body.is_partial &&
+               e->body.size <= KEEP_BYTES_MAX &&
                !(e->head->has_content_length && e->head->content_length > KEEP_BYTES_MAX);
 }
 
@@ -362,9 +386,15 @@ void exchange_fail_reason(struct exchange *e, enum reason reason, const char *de
         exchange_fail(e, &(struct failure) { .reason = reason, .detail = detail });
 }
 
+void exchange_fail_no_memory(struct exchange *e, int error)
+{
+        exchange_fail_reason(e, error == -ENOBUFS ? REASON_overloaded : REASON_internal,
+                             error == -ENOBUFS ? "too many requests are being read" : "out of memory");
+}
+
 static void refuse_body(struct exchange *e, const void *data, size_t size)
 {
-        body_append(&e->body, data, size, KEEP_BYTES_MAX);
+        (void) body_append(&e->body, data, size, KEEP_BYTES_MAX);
         if (e->body.is_partial)
                 refuse_now(e, failure_get(e->refusal));
 }

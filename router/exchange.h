@@ -1,7 +1,7 @@
 /* One client request and its answer.
  *
  *   idle → routing → forwarding → idle                      a request to a live session
- *   idle → routing → peeking → asking → forwarding → idle   an initialize, or a key given by name
+ *   idle → routing → peeking → asking → forwarding → idle   an initialize, or a key that the body names
  *   idle → routing → collecting → asking → idle             the session API
  *   any  → (refusing) → idle                                an answer of our own
  *
@@ -23,14 +23,14 @@
 struct router;
 struct resolve_answer;
 
-#define PEEK_BYTES_MAX (1024 * 1024)  /* the longest initialize */
+#define PEEK_BYTES_MAX (1024 * 1024)  /* the longest initialize, and the longest body that names a key */
 #define KEEP_BYTES_MAX (64 * 1024)    /* kept of a streamed body; also the longest body of the session API */
 #define RETRIES_MAX 3                 /* workers that may turn one request away */
 
 enum exchange_state {
         EXCHANGE_IDLE,       /* between requests */
         EXCHANGE_ROUTING,    /* a head is here: which way? */
-        EXCHANGE_PEEKING,    /* the body comes in whole: is it an initialize? */
+        EXCHANGE_PEEKING,    /* the body comes in whole: is it an initialize, does it name a key? */
         EXCHANGE_COLLECTING, /* the body comes in whole, for the supervisor */
         EXCHANGE_ASKING,     /* the supervisor was asked; nothing is read meanwhile */
         EXCHANGE_FORWARDING, /* a worker has the request */
@@ -48,11 +48,13 @@ struct exchange {
         struct route route;
         struct request_key key;
         const char *principal;
+        bool is_modern;                  /* a stateless request (common/mcp.h), as far as was read */
         bool is_ended;                   /* the whole request was received */
         struct body body;                /* what is kept of it */
 
-        /* of an initialize */
-        char minted[KEY_MINTED_SIZE];    /* its Mcp-Session-Id; "" for other requests */
+        char minted[KEY_MINTED_SIZE];    /* the Mcp-Session-Id of an initialize; "" for other requests */
+
+        /* of a request that may start a session */
         bool may_create;
         bool has_seed;
         int64_t seed;
@@ -91,12 +93,18 @@ void exchange_enter(struct exchange *e, enum exchange_state state);
 /* The request's session: from the table, else by asking. */
 void exchange_find_session(struct exchange *e);
 
+/* The same from the table alone: false, and nothing was done, when it is not there. */
+bool exchange_find_live(struct exchange *e);
+
 /* Asks the supervisor; stale_id (NULL: none) is a session that turned the request away. */
 void exchange_resolve(struct exchange *e, const char *stale_id);
 
 /* Ends the exchange with an error of ours, in whatever state it is. */
 void exchange_fail(struct exchange *e, const struct failure *failure);
 void exchange_fail_reason(struct exchange *e, enum reason reason, const char *detail);
+
+/* The same where body_append did not keep what is needed: its -ENOBUFS or -ENOMEM. */
+void exchange_fail_no_memory(struct exchange *e, int error);
 
 /* The answer was sent to its end. */
 void exchange_answered(struct exchange *e);

@@ -3,6 +3,7 @@
 #include "common/json_writer.h"
 #include "common/log.h"
 #include "router/router.h"
+#include "router/stateless.h"
 #include "router/table.h"
 
 static const struct http_conn_ops upstream_ops;
@@ -33,7 +34,8 @@ static void forward_retry(struct exchange *e)
                 return exchange_fail_reason(e, REASON_stopping, "the request was too long to be sent again");
         if (e->n_retries++ >= RETRIES_MAX)
                 return exchange_fail_reason(e, REASON_worker_lost, NULL);
-        exchange_resolve(e, e->session_id);
+        if (stateless_prepare_retry(e))
+                exchange_resolve(e, e->session_id);
 }
 
 static bool header_is_ours(const struct http_header *header)
@@ -83,7 +85,7 @@ static void send_request(struct exchange *e)
                 http_conn_send(up, e->body.data, e->body.size);
         if (e->is_ended)
                 http_conn_end(up);
-        else if (e->body.size > KEEP_BYTES_MAX)
+        if (e->body.size > KEEP_BYTES_MAX && !e->minted[0])
                 body_drop(&e->body);
 }
 
@@ -111,7 +113,9 @@ void forward_start(struct exchange *e, const char *session_id)
 
 void forward_body(struct exchange *e, const void *data, size_t size)
 {
-        body_append(&e->body, data, size, KEEP_BYTES_MAX);
+        if (body_budget_is_low(e->body.budget))
+                body_drop(&e->body);
+        (void) body_append(&e->body, data, size, KEEP_BYTES_MAX);
         http_conn_send(e->upstream->http, data, size);
         if (http_conn_is_full(e->upstream->http))
                 http_conn_pause(e->client);
@@ -163,7 +167,7 @@ static void on_upstream_head(struct http_conn *up, const struct http_head *head,
                 http_conn_begin_body(e->client, head->has_body ? HTTP_FRAMING_CHUNKED : HTTP_FRAMING_NONE, 0);
         e->is_event_stream = answer_is_event_stream(head);
         memcpy(e->tail, "\n\n\n\n", sizeof(e->tail));
-        if (!e->is_event_stream || e->body.size > KEEP_BYTES_MAX)
+        if (!e->is_event_stream || e->body.size > KEEP_BYTES_MAX || body_budget_is_low(e->body.budget))
                 body_drop(&e->body);
 }
 

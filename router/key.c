@@ -1,6 +1,8 @@
 #include "router/key.h"
 
+#include "common/handle.h"
 #include "common/http/target.h"
+#include "common/identity.h"
 
 #include <sys/random.h>
 
@@ -34,10 +36,10 @@ static int key_from_path(struct http_slice encoded, struct request_key *key)
 }
 
 int key_of_request(const struct http_head *head, struct http_slice path_key, const char *session_header,
-                   struct request_key *ret, const char **ret_why)
+                   bool is_modern, struct request_key *ret, const char **ret_why)
 {
         struct http_slice transport, named;
-        int has_transport = http_head_get(head, "Mcp-Session-Id", &transport);
+        int has_transport = is_modern ? -ENOENT : http_head_get(head, "Mcp-Session-Id", &transport);
 
         ret->kind = 0;
         ret->carries_transport_id = has_transport != -ENOENT;
@@ -58,6 +60,50 @@ int key_of_request(const struct http_head *head, struct http_slice path_key, con
         }
         if (has_transport == 0 && key_set(ret, KEY_TRANSPORT, transport) < 0)
                 return -ENOENT;
+        return 0;
+}
+
+int key_of_meta(const struct server *server, const struct jsonrpc_message *message, struct request_key *ret,
+                const char **ret_why)
+{
+        struct json_slice value;
+        char text[IPC_KEY_SIZE];
+
+        if (!server->meta_key[0] || !message->params.size ||
+            json_get_path(message->params, &value, "_meta", server->meta_key, NULL) < 0 ||
+            json_slice_type(value) != JSON_STRING)
+                return -ENOENT;
+        ssize_t size = json_string_copy(value, text, sizeof(text));
+
+        *ret_why = "the entry of _meta that names the session must be 1 to 256 printable ASCII characters without spaces";
+        return size < 0 ? -EINVAL : key_set(ret, KEY_META, (struct http_slice) { text, (size_t) size });
+}
+
+int key_of_client(const struct server *server, struct json_slice client_info, struct request_key *ret)
+{
+        char identity[IDENTITY_SIZE];
+
+        if (!(server->keys & 1u << KEY_CLIENT) || !client_info.size ||
+            identity_from_client_info(client_info, identity) < 0)
+                return -ENOENT;
+        ret->kind = KEY_CLIENT;
+        return STR_COPY(ret->value, identity);
+}
+
+int key_of_handle(const struct jsonrpc_message *message, struct request_key *ret)
+{
+        static const char *const task_methods[] = { "tasks/get", "tasks/update", "tasks/cancel" };
+        enum handle_kind kind = HANDLE_STATE;
+        struct json_slice text;
+
+        for (size_t i = 0; i < ELEMENTSOF(task_methods); i++)
+                if (jsonrpc_method_is(message, task_methods[i]))
+                        kind = HANDLE_TASK;
+        if (!message->params.size ||
+            json_get(message->params, kind == HANDLE_TASK ? "taskId" : "requestState", &text) < 0 ||
+            handle_key(kind, text, ret->value) < 0)
+                return -ENOENT;
+        ret->kind = KEY_HANDLE;
         return 0;
 }
 

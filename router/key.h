@@ -1,8 +1,11 @@
-/* How a request names its session: by path, by the session header, by Mcp-Session-Id. */
+/* How a request names its session: by path, by the session header, by Mcp-Session-Id; or in its body, by
+ * an entry of _meta, by who its client is, by what an earlier answer gave out. */
 #pragma once
 
 #include "common/http/http.h"
 #include "common/ipc.h"
+#include "common/jsonrpc.h"
+#include "router/servers.h"
 
 /* Hex digits of 128 random bits, and a NUL. */
 #define KEY_MINTED_SIZE 33
@@ -13,11 +16,24 @@ struct request_key {
         char value[IPC_KEY_SIZE];
 };
 
-/* Path before session header before Mcp-Session-Id. path_key is still encoded; data NULL for none.
- * -EINVAL: a key given twice or unusable as one (*ret_why says which); -ENOENT: an Mcp-Session-Id
- * that no session can have. */
+/* Path before session header before Mcp-Session-Id, which stateless requests do not have (is_modern).
+ * path_key is still encoded; data NULL for none. -EINVAL: a key given twice or unusable as one (*ret_why
+ * says which); -ENOENT: an Mcp-Session-Id that no session can have. */
 int key_of_request(const struct http_head *head, struct http_slice path_key, const char *session_header,
-                   struct request_key *ret, const char **ret_why);
+                   bool is_modern, struct request_key *ret, const char **ret_why);
+
+/* What the body says more. These return -ENOENT, and leave *ret as it was, when it names no such key or the
+ * server takes none. */
+
+/* The server's entry of params._meta. -EINVAL: it is a string, but unusable as a key (*ret_why). */
+int key_of_meta(const struct server *server, const struct jsonrpc_message *message, struct request_key *ret,
+                const char **ret_why);
+
+/* The identity of a clientInfo object (size 0: none). */
+int key_of_client(const struct server *server, struct json_slice client_info, struct request_key *ret);
+
+/* What leads a stateless request back to the session of an earlier one: requestState, or a task's id. */
+int key_of_handle(const struct jsonrpc_message *message, struct request_key *ret);
 
 /* True for 1–256 bytes 0x21–0x7E. */
 bool key_is_valid(const char *data, size_t size);

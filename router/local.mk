@@ -18,6 +18,7 @@ librouter_a_SOURCES = \
 	router/servers.c router/servers.h \
 	router/session_api.c router/session_api.h \
 	router/sse.c router/sse.h \
+	router/stateless.c router/stateless.h \
 	router/table.c router/table.h \
 	router/upstream.c router/upstream.h
 

@@ -2,6 +2,8 @@
 
 #include "common/identity.h"
 #include "common/jsonrpc.h"
+#include "common/mcp.h"
+#include "router/stateless.h"
 
 #include <stdlib.h>
 
@@ -9,10 +11,17 @@
 
 static const char too_long[] = "without a session only initialize is accepted, and that may have 1 MiB";
 
-/* Too long for an initialize: fine where the request names its session. */
+bool peek_is_needed(const struct exchange *e)
+{
+        return !e->key.carries_transport_id || (e->server.meta_key[0] && e->key.kind != KEY_NAMED);
+}
+
+/* Too long to look into: fine where the head names the session. */
 static void peek_give_up(struct exchange *e)
 {
-        if (e->key.kind)
+        if (e->is_modern)
+                stateless_unread(e);
+        else if (e->key.kind)
                 exchange_find_session(e);
         else
                 exchange_fail_reason(e, REASON_body_too_large, too_long);
@@ -20,6 +29,7 @@ static void peek_give_up(struct exchange *e)
 
 void peek_start(struct exchange *e)
 {
+        e->may_create = false; /* what the body is has to show first */
         if (e->head->has_content_length && e->head->content_length > PEEK_BYTES_MAX)
                 peek_give_up(e);
         else
@@ -29,15 +39,16 @@ void peek_start(struct exchange *e)
 void peek_body(struct exchange *e, const void *data, size_t size)
 {
         bool fits = size <= PEEK_BYTES_MAX - e->body.size;
+        int r = body_append(&e->body, data, size, PEEK_BYTES_MAX + size);
 
-        body_append(&e->body, data, size, PEEK_BYTES_MAX + size);
-        if (e->body.is_partial)
-                exchange_fail_reason(e, REASON_internal, "out of memory");
+        if (r < 0)
+                exchange_fail_no_memory(e, r);
         else if (!fits)
                 peek_give_up(e);
 }
 
-int peek_seed(struct exchange *e, struct json_slice client_info)
+/* The URL's seed, else the client's own. */
+static int seed_read(struct exchange *e, struct json_slice client_info)
 {
         struct http_slice encoded;
         char text[24], *end;
@@ -69,39 +80,66 @@ static int config_read(struct exchange *e, struct json_slice client_info)
         return 0;
 }
 
-/* Where the request names no key: the client's identity if the server wants that, else a fresh id. */
+bool peek_settings(struct exchange *e, struct json_slice client_info)
+{
+        if (seed_read(e, client_info) < 0)
+                exchange_fail_reason(e, REASON_bad_request, "seed= must be an integer of at most 64 bits");
+        else if (config_read(e, client_info) < 0)
+                exchange_fail_reason(e, REASON_body_too_large, "clientInfo._extra.config may have 64 KiB");
+        else
+                return true;
+        return false;
+}
+
+/* The key of an `initialize` that names none: its client's identity or its principal if the server wants
+ * that, else a fresh id. */
 static int key_choose(struct exchange *e, struct json_slice client_info)
 {
-        char identity[IDENTITY_SIZE];
-
-        if (e->server.keys & 1u << KEY_CLIENT && client_info.size &&
-            identity_from_client_info(client_info, identity) == 0 && STR_COPY(e->key.value, identity) == 0) {
-                e->key.kind = KEY_CLIENT;
+        if (key_of_client(&e->server, client_info, &e->key) == 0)
                 return 0;
+        if (e->server.keys & 1u << KEY_SHARED) {
+                e->key.kind = KEY_SHARED;
+                return STR_COPY(e->key.value, KEY_SHARED_LEGACY);
         }
         if (!(e->server.keys & 1u << KEY_TRANSPORT))
                 return -ENOKEY;
         e->key.kind = KEY_TRANSPORT;
-        STR_COPY(e->key.value, e->minted);
-        return 0;
+        return STR_COPY(e->key.value, e->minted);
 }
 
 static void peek_initialize(struct exchange *e, const struct jsonrpc_message *message)
 {
         struct json_slice client_info = {};
 
+        if (e->is_modern)
+                return exchange_fail_reason(e, REASON_header_mismatch, "MCP 2026-07-28 has no initialize");
         if (json_get(message->params, "clientInfo", &client_info) < 0 || json_slice_type(client_info) != JSON_OBJECT)
                 client_info = (struct json_slice) {};
         if (key_mint(e->minted) < 0)
                 return exchange_fail_reason(e, REASON_internal, "no randomness");
-        if (peek_seed(e, client_info) < 0)
-                return exchange_fail_reason(e, REASON_bad_request, PEEK_BAD_SEED);
-        if (config_read(e, client_info) < 0)
-                return exchange_fail_reason(e, REASON_body_too_large, "clientInfo._extra.config may have 64 KiB");
+        if (!peek_settings(e, client_info))
+                return;
         if (!e->key.kind && key_choose(e, client_info) < 0)
                 return exchange_fail_reason(e, REASON_session_required, NULL);
         e->may_create = true;
         exchange_find_session(e);
+}
+
+/* A message of the revisions that have sessions. */
+static void peek_message(struct exchange *e, const struct jsonrpc_message *message)
+{
+        const char *why;
+
+        if (e->key.kind != KEY_NAMED && key_of_meta(&e->server, message, &e->key, &why) == -EINVAL)
+                return exchange_fail_reason(e, REASON_bad_request, why);
+        e->may_create = e->key.kind == KEY_META;
+        if (e->key.kind != KEY_TRANSPORT && message->kind == JSONRPC_REQUEST &&
+            jsonrpc_method_is(message, "initialize"))
+                peek_initialize(e, message);
+        else if (e->key.kind && (!e->may_create || peek_settings(e, (struct json_slice) {})))
+                exchange_find_session(e);
+        else if (!e->key.kind)
+                exchange_fail_reason(e, REASON_session_required, NULL);
 }
 
 void peek_end(struct exchange *e)
@@ -109,12 +147,12 @@ void peek_end(struct exchange *e)
         struct jsonrpc_message message;
         int r = jsonrpc_parse(e->body.data ?: "", e->body.size, &message);
 
-        if (r == 0 && message.kind == JSONRPC_REQUEST && jsonrpc_method_is(&message, "initialize"))
-                peek_initialize(e, &message);
-        else if (e->key.kind)
-                exchange_find_session(e);
+        if (r == 0 && mcp_is_modern(e->head, &message))
+                stateless_peeked(e, &message);
         else if (r == 0)
-                exchange_fail_reason(e, REASON_session_required, NULL);
+                peek_message(e, &message);
+        else if (e->key.kind && !e->is_modern) /* the session's to answer */
+                exchange_find_session(e);
         else if (r == -EPROTO)
                 exchange_fail_reason(e, REASON_bad_request, "the body is not JSON-RPC 2.0");
         else

@@ -10,6 +10,7 @@ int resolver_ask(struct asks *asks, struct asker *asker, const struct resolve_re
                 return -ENAMETOOLONG;
         body.kind = request->kind;
         body.may_create = request->may_create;
+        body.is_modern = request->is_modern;
         body.has_seed = request->has_seed;
         body.seed = request->seed;
         return ask(asks, asker, IPC_RESOLVE, &body, sizeof(body), request->config, request->config_size, ASK_SHARED);
@@ -31,8 +32,8 @@ void resolver_read(const struct ipc_message *answer, bool is_first, struct resol
                 ret->session_id = resolved->session.id;
                 return;
         }
-        if (resolved->code == RESOLVE_UNKNOWN)
-                ret->code = RESOLVE_UNKNOWN;
+        if (resolved->code == RESOLVE_UNKNOWN || resolved->code == RESOLVE_LEGACY)
+                ret->code = resolved->code;
         if (answer->blob_size && failure_from_json(answer->blob, answer->blob_size, &ret->failure) < 0)
                 ret->failure = NULL;
 }

@@ -10,6 +10,7 @@ struct resolve_request {
         const char *server, *principal, *key;
         enum key_kind kind;
         bool may_create;
+        bool is_modern;          /* stateless: the definition's era is found out first */
         bool has_seed;
         int64_t seed;
         const char *stale_id;    /* a session not to be named again; NULL */

@@ -141,6 +141,7 @@ int router_configure(struct router *router, const struct ipc_router_config *conf
                 STR_COPY(router->config.session_header, "Envmux-Session");
         router->config.clients_max = clients_affordable(config->clients_max);
         clients_configure(&router->clients, &router->config);
+        router->bodies.max = MAX_OF((size_t) BODIES_BYTES_MIN, (size_t) router->config.clients_max * BODY_BYTES_SHARE);
         if (config->resolve_timeout_usec)
                 asks_set_timeout(&router->asks, config->resolve_timeout_usec);
         return 0;

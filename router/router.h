@@ -2,6 +2,7 @@
 #pragma once
 
 #include "router/ask.h"
+#include "router/body.h"
 #include "router/client.h"
 #include "router/guard.h"
 #include "router/link.h"
@@ -12,6 +13,8 @@ struct table;
 
 #define ROUTER_LISTENER_FD 3   /* the first; the others follow */
 #define ROUTER_LISTENERS_MAX 64
+#define BODY_BYTES_SHARE (16 * 1024)         /* for each client that there may be: all kept bodies together */
+#define BODIES_BYTES_MIN (4 * 1024 * 1024)   /* but at least so much */
 
 struct router_args {
         unsigned slot;
@@ -30,6 +33,7 @@ struct router {
         struct asks asks;
         struct upstreams upstreams;
         struct clients clients;
+        struct body_budget bodies;
         struct ipc_router_status status; /* clients, in_flight, requests */
         struct event *signals[2];
         struct event *drain_timer;

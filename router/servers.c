@@ -28,7 +28,7 @@ static size_t servers_position(const struct servers *s, struct http_slice name)
 
 int servers_put(struct servers *s, const struct ipc_server *pushed)
 {
-        if (!IPC_STRING_OK(pushed->name))
+        if (!IPC_STRING_OK(pushed->name) || !IPC_STRING_OK(pushed->meta_key))
                 return -EBADMSG;
         struct http_slice name = { pushed->name, strlen(pushed->name) };
         size_t at = servers_position(s, name);
@@ -46,8 +46,11 @@ int servers_put(struct servers *s, const struct ipc_server *pushed)
                 .is_default = pushed->is_default,
                 .transport = pushed->transport,
                 .keys = pushed->keys,
+                .era = pushed->era,
+                .keyless = pushed->keyless,
         };
         STR_COPY(s->items[at].name, pushed->name);
+        STR_COPY(s->items[at].meta_key, pushed->meta_key);
         return 0;
 }
 

@@ -9,6 +9,9 @@ struct server {
         bool is_default;
         enum transport transport;
         unsigned keys;           /* bit mask 1 << enum key_kind */
+        enum backend_era era;    /* what its backends speak, where that is known */
+        enum keyless_policy keyless;
+        char meta_key[IPC_META_SIZE]; /* the _meta entry of KEY_META; "" without it */
 };
 
 /* Zero-initialised is empty. */
@@ -17,7 +20,7 @@ struct servers {
         size_t n_items;
 };
 
-/* Adds or replaces the server of this name. -EBADMSG: its name is not a string. */
+/* Adds or replaces the server of this name. -EBADMSG: a string without end. */
 int servers_put(struct servers *servers, const struct ipc_server *pushed);
 void servers_done(struct servers *servers);
 

@@ -12,9 +12,12 @@ void session_api_start(struct exchange *e)
 
 void session_api_body(struct exchange *e, const void *data, size_t size)
 {
-        body_append(&e->body, data, size, KEEP_BYTES_MAX);
-        if (e->body.is_partial)
+        int r = body_append(&e->body, data, size, KEEP_BYTES_MAX);
+
+        if (r == -EFBIG)
                 exchange_fail_reason(e, REASON_body_too_large, "64 KiB at most");
+        else if (r < 0)
+                exchange_fail_no_memory(e, r);
 }
 
 static void on_reply(struct asker *asker, const struct ipc_message *answer, bool is_first)

@@ -35,8 +35,8 @@ void sse_start(struct exchange *e)
                 return exchange_fail_reason(e, REASON_session_ended, no_resumption);
         if (key_mint(e->minted) < 0)
                 return exchange_fail_reason(e, REASON_internal, "no randomness");
-        if (peek_seed(e, (struct json_slice) {}) < 0)
-                return exchange_fail_reason(e, REASON_bad_request, PEEK_BAD_SEED);
+        if (!peek_settings(e, (struct json_slice) {}))
+                return;
         if (!e->key.kind && key_choose(e) < 0)
                 return exchange_fail_reason(e, REASON_session_required, NULL);
         e->may_create = !e->key.carries_transport_id;

@@ -46,7 +46,9 @@ def _read_messages(text, structs):
 STRUCTS = _read_structs((COMMON / "ipc.h").read_text())
 MESSAGES = _read_messages((COMMON / "ipc_messages.def").read_text(), STRUCTS)
 NAMES = {number: name for name, (number, _) in MESSAGES.items()}
-KEY_NAMED, KEY_TRANSPORT, KEY_CLIENT = 1, 2, 3
+KEY_NAMED, KEY_TRANSPORT, KEY_CLIENT, KEY_META, KEY_SHARED, KEY_REQUEST, KEY_HANDLE = range(1, 8)
+ERA_UNKNOWN, ERA_LEGACY, ERA_MODERN = range(3)
+KEYLESS_SHARED, KEYLESS_PER_REQUEST, KEYLESS_REJECT = range(3)
 
 
 def fill(body, values):

@@ -14,13 +14,12 @@ import tempfile
 import pytest
 
 import ipc_frames
+from harness import LIBEXEC
 from http_wire import PATIENCE, Client, Wire
 
-TOP = pathlib.Path(__file__).resolve().parent.parent.parent
-LIBEXEC = pathlib.Path(os.environ.get("ENVMUX_LIBEXEC", TOP / "build" / "root" / "libexec" / "envmux"))
 TOKEN = "0123456789abcdef0123456789abcdef"
 STDIO, HTTP = 0, 1
-OK, UNKNOWN, FAILED = 0, 1, 2  # enum resolve_code
+OK, UNKNOWN, FAILED, LEGACY = range(4)  # enum resolve_code
 NAMED_AND_TRANSPORT = 1 << ipc_frames.KEY_NAMED | 1 << ipc_frames.KEY_TRANSPORT
 
 # fd 3 is part of the contract, and the number that the test's socket has is not for it to choose
@@ -234,8 +233,25 @@ def call(id=1, method="tools/call", **params):
     return json.dumps({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).encode()
 
 
-def initialize(id=0, **extra):
+def client_info(**extra):
     info = {"name": "reward-kit", "version": "1.0.0"}
-    if extra:
-        info["_extra"] = extra
-    return call(id, "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=info)
+    return {**info, "_extra": extra} if extra else info
+
+
+def initialize(id=0, **extra):
+    return call(id, "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=client_info(**extra))
+
+
+STATELESS = "2026-07-28"
+MODERN = ("MCP-Protocol-Version", STATELESS)
+PREFIX = "io.modelcontextprotocol/"
+
+
+def stateless(id=0, method="tools/call", meta=(), extra=(), **params):
+    """A request of MCP 2026-07-28; meta: further entries of _meta, extra: clientInfo._extra."""
+    envelope = {
+        PREFIX + "protocolVersion": STATELESS,
+        PREFIX + "clientCapabilities": {},
+        PREFIX + "clientInfo": client_info(**dict(extra)),
+    }
+    return call(id, method, _meta={**envelope, **dict(meta)}, **params)

@@ -111,7 +111,9 @@ tests_unit_test_worker_spec_SOURCES = tests/unit/test-worker-spec.c
 tests_unit_test_worker_spec_LDADD = $(WORKER_LIBS)
 
 check_PROGRAMS += tests/unit/test-route tests/unit/test-key tests/unit/test-guard tests/unit/test-table \
-	tests/unit/test-resolver
+	tests/unit/test-resolver tests/unit/test-body
+tests_unit_test_body_SOURCES = tests/unit/test-body.c
+tests_unit_test_body_LDADD = $(ROUTER_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_route_SOURCES = tests/unit/test-route.c
 tests_unit_test_route_LDADD = $(ROUTER_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_key_SOURCES = tests/unit/test-key.c

@@ -32,11 +32,18 @@ static void test_servers_are_found_whatever_their_order(void **state)
                 (void) snprintf(server.name, sizeof(server.name), "s%u", i * 37 % 100);
                 assert_int_equal(servers_put(&servers, &server), 0);
         }
-        struct ipc_server again = { .name = "s42", .keys = 6 };
+        struct ipc_server again = {
+                .name = "s42", .keys = 6, .era = ERA_LEGACY, .keyless = KEYLESS_REJECT, .meta_key = "a/b",
+        };
 
         assert_int_equal(servers_put(&servers, &again), 0);
         assert_int_equal(servers.n_items, 100);
-        assert_int_equal(servers_find(&servers, slice("s42"))->keys, 6);
+        const struct server *s42 = servers_find(&servers, slice("s42"));
+
+        assert_int_equal(s42->keys, 6);
+        assert_int_equal(s42->era, ERA_LEGACY);
+        assert_int_equal(s42->keyless, KEYLESS_REJECT);
+        assert_string_equal(s42->meta_key, "a/b");
         assert_string_equal(servers_find(&servers, slice("s9"))->name, "s9");
         assert_null(servers_find(&servers, slice("s")));
         assert_null(servers_find(&servers, slice("s420")));
