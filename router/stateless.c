@@ -13,10 +13,20 @@ static bool era_is_possible(struct exchange *e)
         return false;
 }
 
+/* A live session may have been made without anybody asking for the era: its one process must not be what
+ * finds that out. The supervisor knows a way. */
+static bool era_is_open(const struct exchange *e)
+{
+        return e->server.era == ERA_UNKNOWN && e->server.transport == TRANSPORT_STDIO;
+}
+
 static void find_or_create(struct exchange *e)
 {
         e->may_create = true;
-        exchange_find_session(e);
+        if (era_is_open(e))
+                exchange_resolve(e, NULL);
+        else
+                exchange_find_session(e);
 }
 
 void stateless_begin_anew(struct exchange *e)
@@ -84,10 +94,10 @@ void stateless_start(struct exchange *e)
         if (!era_is_possible(e))
                 return;
         e->may_create = true;
-        if (e->key.kind ? !exchange_find_live(e) : body_says_more)
-                peek_start(e);
-        else if (!e->key.kind)
+        if (!e->key.kind && !body_says_more)
                 find_keyless(e, NULL);
+        else if (!e->key.kind || era_is_open(e) || !exchange_find_live(e))
+                peek_start(e);
 }
 
 void stateless_unread(struct exchange *e)

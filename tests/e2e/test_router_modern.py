@@ -15,6 +15,7 @@ from router_fakes import pool, router  # noqa: F401 (fixtures)
 
 HEADERS = [JSON, MODERN]
 SHARED = {"id": "s1", "key": "shared", "kind": KEY_SHARED}
+NAMED = {"id": "s1", "key": "k", "kind": KEY_NAMED}
 META = {"openai/session": "v1/abc"}
 
 
@@ -22,7 +23,7 @@ def lake(*kinds, **settings):
     """The dump's one server, with further kinds of keys."""
     keys = NAMED_AND_TRANSPORT | sum(1 << kind for kind in kinds)
     meta = {"meta_key": "openai/session"} if KEY_META in kinds else {}
-    return {"servers": [{"name": "lake", "is_default": 1, "keys": keys, **meta, **settings}]}
+    return {"servers": [{"name": "lake", "is_default": 1, "keys": keys, "era": ERA_MODERN, **meta, **settings}]}
 
 
 class Asking:
@@ -80,7 +81,7 @@ def test_without_a_key_the_principals_one_session_is_asked_for(router, ask):
 
 
 def test_a_live_shared_session_gets_the_request_before_its_body_is_there(router):
-    link = router.connect([SHARED])
+    link = router.connect([SHARED], **lake())
     worker = router.worker("s1")
     client = router.client()
     client.start("POST", "/mcp", [*HEADERS, ("Content-Length", "2")])
@@ -94,14 +95,14 @@ def test_a_live_shared_session_gets_the_request_before_its_body_is_there(router)
 
 
 def test_a_long_body_for_a_shared_session_streams(router, ask):
-    link = router.connect([SHARED])
+    link = router.connect([SHARED], **lake())
     worker = router.worker("s1")
     body = stateless(note="x" * (3 << 20))
     assert ask(link, body=body).passes(worker).body == body
 
 
 def test_transport_ids_and_cursors_are_ignored(router, ask):
-    link = router.connect([SHARED, {"id": "s2", "key": "t1"}])
+    link = router.connect([SHARED, {"id": "s2", "key": "t1"}], **lake())
     worker = router.worker("s1")
     for value in ("t1", "nobody", "a b"):
         headers = [*HEADERS, ("Mcp-Session-Id", value), ("Last-Event-ID", "3")]
@@ -119,7 +120,7 @@ def test_only_post(router):
 
 def test_the_body_alone_can_tell(router, ask):
     """A proxy may have dropped the header."""
-    link = router.connect([SHARED])
+    link = router.connect([SHARED], **lake())
     worker = router.worker("s1")
     ask(link, headers=[JSON], body=stateless()).passes(worker)
     asking = ask(link, "/s/k/mcp", headers=[JSON], body=stateless(3))
@@ -226,7 +227,7 @@ def test_any_request_starts_the_session_it_names(router, ask, method):
 
 
 def test_a_live_named_session_gets_the_request_before_its_body_is_there(router):
-    router.connect([{"id": "s1", "key": "k", "kind": KEY_NAMED}])
+    router.connect([NAMED], **lake())
     worker = router.worker("s1")
     client = router.client()
     client.start("POST", "/mcp", [*HEADERS, ("Envmux-Session", "k"), ("Content-Length", "2")])
@@ -239,7 +240,7 @@ def test_a_live_named_session_gets_the_request_before_its_body_is_there(router):
 
 
 def test_a_session_that_just_ended_is_started_anew_with_the_clients_settings(router, ask):
-    link = router.connect([{"id": "s1", "key": "k", "kind": KEY_NAMED}])
+    link = router.connect([NAMED], **lake())
     old, new = router.worker("s1"), router.worker("s2")
     asking = ask(link, "/s/k/mcp", body=stateless(extra={"seed": 3, "config": {"size": 8}}))
     wire, _ = old.take()
@@ -251,7 +252,7 @@ def test_a_session_that_just_ended_is_started_anew_with_the_clients_settings(rou
 
 
 def test_a_session_that_ends_while_the_request_comes_in_is_not_started_anew_without_its_settings(router):
-    link = router.connect([{"id": "s1", "key": "k", "kind": KEY_NAMED}])
+    link = router.connect([NAMED], **lake())
     worker = router.worker("s1")
     client = router.client()
     body = stateless(4)
@@ -347,6 +348,23 @@ def test_the_supervisor_finds_the_era_out(router, ask):
     worker = router.worker("s1")
     link.resolved(asking.question(KEY_SHARED), "s1")
     asking.passes(worker)
+
+
+def test_a_live_session_does_not_find_its_servers_era_out(router, ask):
+    """PUT, or a client of an older revision, may have made it before anybody asked."""
+    server = {"name": "lake", "is_default": 1, "keys": NAMED_AND_TRANSPORT}
+    link = router.connect([SHARED, {"id": "s2", "key": "k", "kind": KEY_NAMED}], servers=[server])
+    shared, named = router.worker("s1"), router.worker("s2")
+    asking = ask(link, body=stateless())
+    link.resolved(asking.question(KEY_SHARED, "shared"), "s1", is_created=0)
+    asking.passes(shared)
+    asking = ask(link, "/s/k/mcp", body=stateless())
+    link.resolved(asking.question(KEY_NAMED, "k"), "s2", is_created=0)
+    asking.passes(named)
+    link.send("SERVER", era=ERA_MODERN, **server)
+    router.settle(link)
+    ask(link, "/s/k/mcp", body=stateless()).passes(named)
+    link.expect_nothing()
 
 
 def test_initialize_with_the_header_of_the_newest_revision(router, ask):
