@@ -80,6 +80,7 @@ static void call_free(struct call *call)
         free(call->wire_id.data);
         free(call->progress.data);
         free(call->wire_progress.data);
+        free(call->handle);
         listen_free(call->listen);
         free(call);
 }

@@ -34,6 +34,7 @@ struct call {
         bool is_modern;             /* of MCP 2026-07-28: it stands alone, client is NULL */
         bool is_own;                /* the worker's: there is no client to it */
         int log_level;              /* modern: the rank from which on it takes log messages, -1: none (modern_check.h) */
+        char *handle;               /* modern: the key of the state that the request carries; NULL: none */
         struct listen *listen;      /* modern: its filter, where it is a subscriptions/listen; freed with the call */
         bool is_held;               /* holds the session from being idle although its client left */
 };

@@ -76,9 +76,11 @@ static int request_send(struct stdio *stdio, const struct jsonrpc_message *messa
         return 0;
 }
 
-static usec_t request_deadline(const struct stdio *stdio)
+usec_t forward_deadline(const struct stdio *stdio, usec_t usec)
 {
-        return usec_add(now_usec(), life_request_usec(stdio->worker->life));
+        const struct worker *worker = stdio->worker;
+
+        return usec_add(now_usec(), usec_add(usec, life_is_starting(worker->life) ? worker->spec->start_usec : 0));
 }
 
 int forward_request(struct stdio *stdio, struct client *client, struct stream *stream,
@@ -89,7 +91,8 @@ int forward_request(struct stdio *stdio, struct client *client, struct stream *s
                 return -EEXIST;
         }
         bool verbatim = client && !stdio->is_shared;
-        int r = request_send(stdio, message, verbatim, request_deadline(stdio), ret, ret_reason);
+        usec_t deadline = usec_add(now_usec(), life_request_usec(stdio->worker->life));
+        int r = request_send(stdio, message, verbatim, deadline, ret, ret_reason);
 
         if (r < 0)
                 return r;
@@ -103,11 +106,10 @@ int forward_request(struct stdio *stdio, struct client *client, struct stream *s
         return 0;
 }
 
-int forward_modern(struct stdio *stdio, struct stream *stream, const struct jsonrpc_message *message, bool has_deadline,
-                   struct call **ret, enum reason *ret_reason)
+int forward_modern(struct stdio *stdio, struct stream *stream, const struct jsonrpc_message *message,
+                   usec_t deadline_usec, struct call **ret, enum reason *ret_reason)
 {
-        usec_t deadline = has_deadline ? request_deadline(stdio) : USEC_INFINITY;
-        int r = request_send(stdio, message, false, deadline, ret, ret_reason);
+        int r = request_send(stdio, message, false, deadline_usec, ret, ret_reason);
 
         if (r < 0)
                 return r;

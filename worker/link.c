@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "worker/client.h"
 #include "worker/door.h"
+#include "worker/handles.h"
 #include "worker/idle.h"
 #include "worker/life.h"
 #include "worker/log_feed.h"
@@ -119,6 +120,11 @@ static void on_alias(enum key_kind kind, const char *key, void *userdata)
         alias_send(userdata, kind, key, false);
 }
 
+static void on_handle(const char *key, bool is_removed, void *userdata)
+{
+        alias_send(userdata, KEY_HANDLE, key, is_removed);
+}
+
 /* Everything only the worker knows, in the order in which it happened. */
 static void everything_send(struct link *link)
 {
@@ -127,6 +133,7 @@ static void everything_send(struct link *link)
         if (spawned.backend_pid > 0)
                 (void) IPC_SEND(link->channel, IPC_SPAWNED, 0, &spawned);
         clients_each_alias(link->worker->clients, on_alias, link);
+        handles_each(link->worker->handles, on_handle, link);
         status_send(link, 0);
         if (link->era.era != ERA_UNKNOWN)
                 (void) IPC_SEND(link->channel, IPC_ERA, 0, &link->era);

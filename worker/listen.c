@@ -7,12 +7,13 @@ struct listen {
 
 static const struct news {
         const char *method, *member;
-        bool has_uri;
+        const char *about; /* the parameter that the filter lists values of; NULL: it is just wanted */
 } all_news[] = {
-        { "notifications/tools/list_changed", "toolsListChanged", false },
-        { "notifications/prompts/list_changed", "promptsListChanged", false },
-        { "notifications/resources/list_changed", "resourcesListChanged", false },
-        { "notifications/resources/updated", "resourceSubscriptions", true },
+        { "notifications/tools/list_changed", "toolsListChanged", NULL },
+        { "notifications/prompts/list_changed", "promptsListChanged", NULL },
+        { "notifications/resources/list_changed", "resourcesListChanged", NULL },
+        { "notifications/resources/updated", "resourceSubscriptions", "uri" },
+        { "notifications/tasks", "taskIds", "taskId" }, /* tasks extension (SEP-2663) */
 };
 
 static const struct news *news_find(const struct jsonrpc_message *message)
@@ -61,15 +62,15 @@ void listen_acknowledge(struct listen *listen)
         listen->is_acknowledged = true;
 }
 
-static bool has_uri(struct json_slice uris, const struct jsonrpc_message *message)
+static bool lists(struct json_slice values, struct json_slice params, const char *name)
 {
-        struct json_slice uri, element;
+        struct json_slice value, element;
 
-        if (json_slice_type(uris) != JSON_ARRAY || json_get(message->params, "uri", &uri) < 0 ||
-            json_slice_type(uri) != JSON_STRING)
+        if (json_slice_type(values) != JSON_ARRAY || json_get(params, name, &value) < 0 ||
+            json_slice_type(value) != JSON_STRING)
                 return false;
-        for (size_t cursor = 0; json_next(uris, &cursor, NULL, &element) > 0;)
-                if (json_slice_type(element) == JSON_STRING && json_string_compare(element, uri) == 0)
+        for (size_t cursor = 0; json_next(values, &cursor, NULL, &element) > 0;)
+                if (json_slice_type(element) == JSON_STRING && json_string_compare(element, value) == 0)
                         return true;
         return false;
 }
@@ -82,8 +83,8 @@ bool listen_wants(const struct listen *listen, const struct jsonrpc_message *mes
         if (!news || !listen->is_acknowledged || listen->filter.size == 0 ||
             json_get(listen->filter, news->member, &member) < 0)
                 return false;
-        if (news->has_uri)
-                return message->params.size > 0 && has_uri(member, message);
+        if (news->about)
+                return message->params.size > 0 && lists(member, message->params, news->about);
         return member.size == strlen("true") && memcmp(member.data, "true", member.size) == 0;
 }
 

@@ -17,6 +17,7 @@ libworker_a_SOURCES = \
 	worker/exchange.c worker/exchange.h \
 	worker/farewell.c worker/farewell.h \
 	worker/forward.c \
+	worker/handles.c worker/handles.h \
 	worker/handshake.c worker/handshake.h \
 	worker/http_address.c worker/http_address.h \
 	worker/http_clients.c \
@@ -33,9 +34,12 @@ libworker_a_SOURCES = \
 	worker/modern.h \
 	worker/modern_check.c worker/modern_check.h \
 	worker/modern_deliver.c \
+	worker/modern_handles.c \
 	worker/modern_header.c worker/modern_header.h \
+	worker/modern_params.c worker/modern_params.h \
 	worker/modern_placement.c worker/modern_placement.h \
 	worker/modern_request.c \
+	worker/modern_tools.c \
 	worker/placement.c worker/placement.h \
 	worker/post.c \
 	worker/probe.c worker/probe.h \
@@ -56,6 +60,7 @@ libworker_a_SOURCES = \
 	worker/stdio_endpoint.c \
 	worker/stdio_pipe.c worker/stdio_pipe.h \
 	worker/stream.c worker/stream.h \
+	worker/tool_list.c worker/tool_list.h \
 	worker/waiting.c worker/waiting.h \
 	worker/worker.c worker/worker.h
 

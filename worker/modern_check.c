@@ -5,7 +5,7 @@
 static int fault(struct modern_fault *ret, enum reason reason, const char *detail)
 {
         ret->reason = reason;
-        ret->detail = detail;
+        STR_COPY(ret->detail, detail);
         return -EINVAL;
 }
 
@@ -108,7 +108,7 @@ static int version_check(const struct mcp_envelope *envelope, struct modern_faul
                 return 0;
         if (json_string_copy(envelope->version, ret->requested, sizeof(ret->requested)) < 0)
                 ret->requested[0] = '\0';
-        return fault(ret, REASON_foreign_version, NULL);
+        return fault(ret, REASON_foreign_version, "");
 }
 
 static int headers_check(const struct http_head *head, const struct jsonrpc_message *message,

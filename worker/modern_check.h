@@ -6,12 +6,13 @@
 #include "common/mcp.h"
 #include "common/reason.h"
 
+#define MODERN_DETAIL_SIZE 192
 #define MODERN_REQUESTED_SIZE 64
 
 struct modern_fault {
         enum reason reason;
-        const char *detail;                        /* a literal; may be NULL */
-        char requested[MODERN_REQUESTED_SIZE];     /* the revision asked for; "" when it is not known */
+        char detail[MODERN_DETAIL_SIZE];       /* may be "" */
+        char requested[MODERN_REQUESTED_SIZE]; /* the revision asked for; "" when it is not known */
 };
 
 /* 0 or -EINVAL with what is wrong. envelope is of this message, which is a request or a notification and

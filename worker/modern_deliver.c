@@ -41,8 +41,21 @@ static struct jsonrpc_edit edit_to(struct json_slice old, const struct token *to
         return (struct jsonrpc_edit) { .old = old, .text = token->data, .size = token->size };
 }
 
+static void own_response(struct stdio *stdio, struct call *call, const struct jsonrpc_message *message)
+{
+        bool is_listing = call == stdio->modern.listing;
+
+        if (is_listing)
+                stdio->modern.listing = NULL;
+        stdio_call_remove(stdio, call);
+        if (is_listing)
+                modern_tools_response(stdio, message);
+}
+
 void modern_respond(struct stdio *stdio, struct call *call, const struct jsonrpc_message *message)
 {
+        if (call->is_own)
+                return own_response(stdio, call, message);
         struct jsonrpc_edit edits[EDITS_MAX] = { edit_to(message->id, &call->id) };
         _cleanup_free_ char *text = NULL;
         struct json_slice subscription;
@@ -51,6 +64,7 @@ void modern_respond(struct stdio *stdio, struct call *call, const struct jsonrpc
         if (call->listen && message->result.size > 0 &&
             json_get_path(message->result, &subscription, "_meta", SUBSCRIPTION, NULL) >= 0)
                 edits[n++] = edit_to(subscription, &call->id);
+        modern_handles_answer(stdio, call, message);
         if (call->stream) {
                 struct stream *stream = TAKE_PTR(call->stream);
                 struct failure failure = { .reason = REASON_internal };
@@ -182,6 +196,8 @@ void modern_deliver(struct stdio *stdio, const struct jsonrpc_message *message)
 
         if (message->kind == JSONRPC_REQUEST)
                 return refuse_request(stdio, message);
+        if (jsonrpc_method_is(message, "notifications/tools/list_changed"))
+                modern_tools_changed(stdio);
         place = modern_placement_of(message, stdio->calls);
         if (place.where == PLACE_ALL)
                 return deliver_news(stdio, message);

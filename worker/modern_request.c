@@ -3,7 +3,6 @@
 #include "worker/exchange.h"
 #include "worker/life.h"
 #include "worker/listen.h"
-#include "worker/modern_check.h"
 
 /* ---- how a request ends otherwise than by its answer ---- */
 
@@ -24,7 +23,7 @@ static void on_stream_lost(struct stream *stream, void *userdata)
         struct call *call = call_of(stdio, stream);
 
         if (!call)
-                return;
+                return modern_tools_forget_stream(stdio, stream);
         call->stream = NULL;
         forward_cancelled(stdio, call, "the client closed the response stream");
         stdio_call_remove(stdio, call);
@@ -32,15 +31,27 @@ static void on_stream_lost(struct stream *stream, void *userdata)
 
 static const struct stream_ops stream_ops = { .on_lost = on_stream_lost };
 
-static void refuse(struct exchange *exchange, const struct modern_fault *fault, struct json_slice id)
+static struct failure failure_of(const struct modern_fault *fault)
 {
-        struct failure failure = {
+        return (struct failure) {
                 .reason = fault->reason,
-                .detail = fault->detail,
+                .detail = fault->detail[0] ? fault->detail : NULL,
                 .requested = fault->requested[0] ? fault->requested : NULL,
         };
+}
+
+static void refuse(struct exchange *exchange, const struct modern_fault *fault, struct json_slice id)
+{
+        struct failure failure = failure_of(fault);
 
         exchange_fail(exchange, &failure, id.data, id.size);
+}
+
+void modern_stream_refuse(struct stream *stream, const struct modern_fault *fault, struct json_slice id)
+{
+        struct failure failure = failure_of(fault);
+
+        stream_fail(stream, &failure, id);
 }
 
 /* ---- requests ---- */
@@ -49,25 +60,24 @@ static void refuse(struct exchange *exchange, const struct modern_fault *fault, 
  * answers at once. */
 static void knock(struct stdio *stdio)
 {
-        static const char text[] =
-                "{\"jsonrpc\":\"2.0\",\"id\":\"envmux\",\"method\":\"server/discover\",\"params\":{\"_meta\":{"
-                "\"" MCP_META_PREFIX "protocolVersion\":\"" MCP_MODERN "\","
-                "\"" MCP_META_PREFIX "clientInfo\":{\"name\":\"envmux\",\"version\":\"1\"},"
-                "\"" MCP_META_PREFIX "clientCapabilities\":{}}}}";
+        static const char text[] = "{\"jsonrpc\":\"2.0\",\"id\":\"envmux\",\"method\":\"server/discover\","
+                                   "\"params\":{\"_meta\":" MODERN_OWN_META "}}";
         struct jsonrpc_message message;
         struct call *call;
         enum reason reason;
 
         if (jsonrpc_parse(text, sizeof(text) - 1, &message) >= 0 &&
-            forward_modern(stdio, NULL, &message, true, &call, &reason) >= 0)
+            forward_modern(stdio, NULL, &message, forward_deadline(stdio, 0), &call, &reason) >= 0)
                 call->is_own = true;
 }
 
 static int forward(struct stdio *stdio, struct stream *stream, const struct jsonrpc_message *message,
-                const struct mcp_envelope *envelope, enum reason *ret_reason)
+                   enum reason *ret_reason)
 {
         bool is_listen = jsonrpc_method_is(message, "subscriptions/listen");
+        usec_t deadline = is_listen ? USEC_INFINITY : forward_deadline(stdio, stdio->worker->spec->request_usec);
         struct listen *listen = NULL;
+        struct mcp_envelope envelope;
         struct call *call;
         int r = is_listen ? listen_new(message, &listen) : 0;
 
@@ -75,22 +85,30 @@ static int forward(struct stdio *stdio, struct stream *stream, const struct json
                 *ret_reason = r == -E2BIG ? REASON_bad_request : REASON_internal;
                 return r;
         }
-        r = forward_modern(stdio, stream, message, !is_listen, &call, ret_reason);
+        r = forward_modern(stdio, stream, message, deadline, &call, ret_reason);
         if (r < 0) {
                 listen_free(listen);
                 return r;
         }
+        mcp_envelope_read(message, &envelope);
         call->listen = listen;
-        call->log_level = modern_log_level(envelope->log_level);
+        call->log_level = modern_log_level(envelope.log_level);
+        modern_handles_request(stdio, call, message);
         if (is_listen)
                 exchange_uncount(carrier_exchange(stream->carrier));
         return 0;
 }
 
-static void take_request(struct stdio *stdio, struct exchange *exchange, const struct jsonrpc_message *message,
-                         const struct mcp_envelope *envelope)
+void modern_forward(struct stdio *stdio, struct stream *stream, const struct jsonrpc_message *message)
 {
         struct failure failure = { 0 };
+
+        if (forward(stdio, stream, message, &failure.reason) < 0)
+                stream_fail(stream, &failure, message->id);
+}
+
+static void take_request(struct stdio *stdio, struct exchange *exchange, const struct jsonrpc_message *message)
+{
         struct stream *stream;
 
         if (stream_new(exchange, STREAM_SINGLE, stdio->stream_bytes_max, &stream_ops, stdio, &stream) < 0)
@@ -100,8 +118,10 @@ static void take_request(struct stdio *stdio, struct exchange *exchange, const s
         if (stdio->era == ERA_UNKNOWN && life_is_starting(stdio->worker->life) && calls_count(stdio->calls) == 0 &&
             !jsonrpc_method_is(message, "server/discover"))
                 knock(stdio);
-        if (forward(stdio, stream, message, envelope, &failure.reason) < 0)
-                stream_fail(stream, &failure, message->id);
+        if (jsonrpc_method_is(message, "tools/call"))
+                modern_tools_call(stdio, stream, message);
+        else
+                modern_forward(stdio, stream, message);
 }
 
 /* Closing the stream is what cancels; an id that a client names could be any client's. */
@@ -125,7 +145,7 @@ void modern_take(struct stdio *stdio, struct exchange *exchange, const struct js
                 return refuse(exchange, &fault, id);
         if (message->kind == JSONRPC_NOTIFICATION)
                 return take_notification(stdio, exchange, message);
-        take_request(stdio, exchange, message, &envelope);
+        take_request(stdio, exchange, message);
 }
 
 /* ---- the other era ---- */

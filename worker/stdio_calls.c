@@ -12,11 +12,15 @@ static void on_alias_end(enum key_kind kind, const char *key, void *userdata)
 
 void stdio_call_remove(struct stdio *stdio, struct call *call)
 {
-        bool is_held = call->is_held;
+        bool is_held = call->is_held, is_listing = call == stdio->modern.listing, is_listen = call->listen;
 
         calls_remove(stdio->calls, call);
         if (is_held)
                 idle_release(stdio->worker->idle);
+        if (is_listing)
+                modern_tools_lost(stdio);
+        if (is_listen)
+                modern_handles_settle(stdio);
 }
 
 /* A listener hears of a fault, but not of an end that was meant. */

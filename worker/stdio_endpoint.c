@@ -6,6 +6,7 @@
 #include "worker/life.h"
 #include "worker/link.h"
 #include "worker/log_ring.h"
+#include "worker/modern.h"
 #include "worker/revive.h"
 
 #define STREAM_SHARE 4 /* one client may leave this part of the session's budget unread */
@@ -206,6 +207,7 @@ static int init(struct worker *worker)
         handshake_init(&stdio->handshake);
         sse_init(&stdio->sses);
         backlog_init(&stdio->unattached);
+        modern_tools_init(stdio);
         stdio->half_bytes_max = worker->spec->buffer_bytes_max / 2;
         stdio->stream_bytes_max = worker->spec->buffer_bytes_max / STREAM_SHARE;
         worker->endpoint_data = stdio; /* freed by done(), complete or not */
@@ -214,6 +216,8 @@ static int init(struct worker *worker)
 
         if (r >= 0)
                 r = asked_new(&stdio->asked);
+        if (r >= 0)
+                r = modern_handles_init(stdio);
         if (r >= 0)
                 r = revive_read(stdio);
         return r >= 0 && !stdio->broken ? -ENOMEM : r;
@@ -250,12 +254,18 @@ static void fail_all(struct worker *worker, const struct failure *failure)
 
         stdio->failure = failure;
         stdio_calls_fail(stdio, NULL, failure, false);
+        modern_tools_fail(stdio, failure);
         handshake_fail_all(stdio, failure);
         sse_end_all(stdio);
         for (struct client *client = clients_next(worker->clients, NULL); client;
              client = clients_next(worker->clients, client))
                 if (client->get_stream)
                         stream_end(TAKE_PTR(client->get_stream));
+}
+
+static void on_quiet(struct worker *worker)
+{
+        modern_handles_settle(worker->endpoint_data);
 }
 
 static void close_input(struct worker *worker)
@@ -278,6 +288,8 @@ static void done(struct worker *worker)
         handshake_done(&stdio->handshake);
         sse_done(&stdio->sses);
         backlog_done(&stdio->unattached);
+        modern_tools_done(stdio);
+        modern_handles_done(stdio);
         if (stdio->broken)
                 event_free(stdio->broken);
         free(stdio);
@@ -293,6 +305,7 @@ const struct endpoint_ops endpoint_stdio = {
         .on_client_drained = on_client_drained,
         .on_room = on_room,
         .on_client_gone = on_client_gone,
+        .on_quiet = on_quiet,
         .on_child_exited = on_child_exited,
         .fail_all = fail_all,
         .keep = keep,

@@ -28,6 +28,25 @@
 #include "worker/sse_clients.h"
 #include "worker/stdio_pipe.h"
 #include "worker/stream.h"
+#include "worker/tool_list.h"
+
+enum tools_state {
+        TOOLS_UNKNOWN, /* not asked, or they have changed since */
+        TOOLS_TOLD,
+        TOOLS_UNTOLD,  /* asked in vain */
+};
+
+/* What the endpoint of MCP 2026-07-28 knows beside its calls. */
+struct modern {
+        enum tools_state tools_state;
+        struct tool_list tools;
+        struct call *listing;           /* the worker's own tools/list, while it is under way */
+        bool is_outdated;               /* the tools changed while it was */
+        usec_t listed_usec;
+        TAILQ_HEAD(, parked) parked;    /* calls that wait for the list */
+        unsigned n_parked;
+        struct event *settle;           /* see modern_handles_settle; NULL in other sessions than those */
+};
 
 struct stdio {
         struct worker *worker;
@@ -36,6 +55,7 @@ struct stdio {
         struct calls *calls;
         struct asked_list *asked;
         struct handshake handshake;
+        struct modern modern;
         bool is_shared;                 /* two clients were attached at once: from then on no id goes on the wire as
                                          * it is, since answers to one that left may still come */
         struct backlog unattached;      /* what the backend said before any client was attached */
@@ -98,10 +118,12 @@ int post_take(struct stdio *stdio, struct exchange *exchange, struct post **ret,
  * NULL: of nobody who could name it again, so that its id on the wire is always another. */
 int forward_request(struct stdio *stdio, struct client *client, struct stream *stream,
                     const struct jsonrpc_message *message, struct call **ret, enum reason *ret_reason);
-/* A modern request, under an id and a progress token of our own: every client counts from 0. Without
- * has_deadline it may take for ever. */
-int forward_modern(struct stdio *stdio, struct stream *stream, const struct jsonrpc_message *message, bool has_deadline,
-                   struct call **ret, enum reason *ret_reason);
+/* A modern request, under an id and a progress token of our own: every client counts from 0. */
+int forward_modern(struct stdio *stdio, struct stream *stream, const struct jsonrpc_message *message,
+                   usec_t deadline_usec, struct call **ret, enum reason *ret_reason);
+
+/* The moment until which a request that may take usec is to be answered, the backend's start on top of it. */
+usec_t forward_deadline(const struct stdio *stdio, usec_t usec);
 void forward_notification(struct stdio *stdio, struct client *client, const struct jsonrpc_message *message);
 /* Any message as it is. */
 void forward_text(struct stdio *stdio, const char *text, size_t size);

@@ -6,6 +6,7 @@
 #include "worker/child.h"
 #include "worker/client.h"
 #include "worker/door.h"
+#include "worker/handles.h"
 #include "worker/idle.h"
 #include "worker/life.h"
 #include "worker/link.h"
@@ -33,10 +34,19 @@ static void on_quiet(void *userdata)
         struct worker *worker = userdata;
 
         link_status_changed(worker->link);
+        if (worker->endpoint->on_quiet && worker->endpoint_data)
+                worker->endpoint->on_quiet(worker);
         life_on_quiet(worker->life);
 }
 
 static const struct idle_ops idle_ops = { .on_expired = on_idle_expired, .on_quiet = on_quiet };
+
+static void on_handle(const char *key, bool is_removed, void *userdata)
+{
+        struct worker *worker = userdata;
+
+        link_alias(worker->link, KEY_HANDLE, key, is_removed);
+}
 
 static void on_sigterm(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
 {
@@ -53,6 +63,8 @@ static int modules_make(struct worker *worker, int listen_fd)
 
         if (r >= 0)
                 r = clients_new(spec->kind, spec->key, CLIENTS_MAX, &worker->clients);
+        if (r >= 0)
+                r = handles_new(on_handle, worker, &worker->handles);
         if (r >= 0)
                 r = link_new(worker, &worker->link);
         if (r >= 0)
@@ -108,6 +120,7 @@ struct worker *worker_free(struct worker *worker)
         reaper_free(worker->reaper);
         idle_free(worker->idle);
         link_free(worker->link);
+        handles_free(worker->handles);
         clients_free(worker->clients);
         log_ring_free(worker->logs);
         if (worker->sigterm)

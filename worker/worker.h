@@ -52,6 +52,8 @@ struct endpoint_ops {
         void (*on_room)(struct worker *worker);
         /* The client went away before the answer was complete; exchange is freed after it. */
         void (*on_client_gone)(struct worker *worker, struct exchange *exchange);
+        /* No request is in flight any more. May come inside of any answer. May be NULL. */
+        void (*on_quiet)(struct worker *worker);
         /* The child exited: take what it still wrote before everything in flight fails. */
         void (*on_child_exited)(struct worker *worker);
         /* The child exited before it was ready: true when the cause is out of the way now and it should
@@ -82,6 +84,7 @@ struct worker {
         struct child *child;               /* backend.c's */
         struct backend *backend;
         struct clients *clients;
+        struct handles *handles;
         const struct endpoint_ops *endpoint;
         void *endpoint_data;
         struct door *door;

@@ -147,7 +147,11 @@ TOOLS = {
 
 
 def list_tools(request):
-    """One tool a page."""
+    """One tool a page. As BACKEND_TOOLS wants: not at all, or after the next notification."""
+    if os.environ.get("BACKEND_TOOLS") == "none":
+        return error(request, -32601)
+    if os.environ.get("BACKEND_TOOLS") == "slow" and "slow" not in held:
+        return held.__setitem__("slow", request)
     names = sorted(TOOLS)
     at = int(request["params"].get("cursor", 0))
     tools = [{"name": names[at], "inputSchema": schemas.get(names[at], {"type": "object"})}]
@@ -194,6 +198,8 @@ def handle(message):
         listeners.pop(message["params"]["requestId"], None)
     elif method is None and message.get("id") == "server-1":
         text(held.pop("ask"), message)
+    elif method == "notifications/go":
+        list_tools(held["slow"])
     elif "id" not in message:
         pass
     elif method == "initialize" and era != "modern":

@@ -361,3 +361,169 @@ def test_a_crash_ends_subscriptions_with_an_error(worker):
     mc.call(worker, "crash")
     event = listener.event()
     assert event["id"] == 2 and reason(event) == "backend_exited" and listener.event() is None
+
+
+# ---- arguments repeated in headers --------------------------------------------------------------
+
+
+def region(worker, arguments, id=0, **headers):
+    headers = {"Mcp-Param-" + name: value for name, value in headers.items()}
+    return mc.send(worker, "tools/call", {"name": "region", "arguments": arguments}, id=id, headers=headers)
+
+
+@pytest.mark.parametrize("arguments, headers", [
+    ({}, {}),
+    ({"region": None}, {}),
+    ({"region": "west"}, {"Region": "west"}),
+    ({"region": "w\u00e9st"}, {"region": "=?base64?d8Opc3Q=?="}),
+    ({"region": ""}, {"Region": "=?base64??="}),
+    ({"count": 42}, {"Count": "42"}),
+    ({"count": 42}, {"Count": "42.0"}),
+    ({"dry": True}, {"Dry": "true"}),
+    ({"deep": {"name": "n"}}, {"Deep": "n"}),
+    ({"region": {"not": "a string"}}, {}),
+    ({"region": "west"}, {"Region": "west", "Unknown": "passes"}),
+])
+def test_arguments_that_headers_repeat_pass(worker, arguments, headers):
+    assert region(worker, arguments, **headers).status == 200
+
+
+@pytest.mark.parametrize("arguments, headers", [
+    ({"region": "west"}, {}),
+    ({"region": "west"}, {"Region": "east"}),
+    ({"region": "west"}, {"Region": "West"}),
+    ({"region": "west"}, {"Region": "=?base64?d2VzdA?="}),
+    ({"region": "west"}, {"Region": "=?base64?/w==?="}),
+    ({"count": 42}, {"Count": "43"}),
+    ({"count": 42}, {"Count": "0x2a"}),
+    ({"dry": True}, {"Dry": "True"}),
+    ({"deep": {"name": "n"}}, {}),
+])
+def test_arguments_that_headers_contradict_are_refused(worker, arguments, headers):
+    answer = region(worker, arguments, id="x", **headers)
+    message = answer.message()
+    assert (answer.status, message["error"]["code"], message["id"]) == (400, -32020, "x"), message
+    assert not any('"name": "region"' in line for line in mc.tool(worker, "received"))
+
+
+def lists(worker):
+    return sum('"tools/list"' in line and '"cursor"' not in line for line in mc.tool(worker, "received"))
+
+
+def test_the_tools_are_asked_for_once_until_they_change(worker):
+    begun = [mc.begin_tool(worker, "echo", id=i, i=i) for i in range(4)]
+    assert [worker.finish(connection).message()["id"] for connection in begun] == [0, 1, 2, 3]
+    assert lists(worker) == 1
+    mc.tool(worker, "rename", header="Zone")
+    mc.tool(worker, "news", method="notifications/tools/list_changed", tagged=False)
+    assert region(worker, {"region": "west"}, Zone="west").status == 200
+    assert lists(worker) == 2
+
+
+def test_a_schema_that_changed_unseen_is_asked_for_again(worker):
+    assert region(worker, {"region": "west"}, Region="west").status == 200
+    mc.tool(worker, "rename", header="Zone")
+    assert region(worker, {"region": "west"}, Zone="west").status == 200
+    assert region(worker, {"region": "west"}, Region="west").status == 400
+
+
+def test_a_backend_that_tells_no_tools_gets_every_call(start):
+    worker = start(env=["BACKEND_TOOLS=none"])
+    assert region(worker, {"region": "west"}).status == 200
+    assert region(worker, {"region": "west"}).status == 200
+    assert lists(worker) == 1
+
+
+def test_a_client_that_leaves_before_its_call_is_sent_leaves_nothing(start):
+    worker = start(env=["BACKEND_TOOLS=slow"])
+    gone = mc.begin_tool(worker, "echo", mark="gone")
+    wait_until(lambda: worker.supervisor.count("READY") == 1, "the backend's first word")
+    gone.close()
+    worker.post({"jsonrpc": "2.0", "method": "notifications/go", "params": {}}, {"MCP-Protocol-Version": mc.VERSION})
+    assert not any('"gone"' in line for line in mc.tool(worker, "received"))
+
+
+# ---- sessions of one request --------------------------------------------------------------------
+
+
+HANDLE = 7
+
+
+def handles(worker):
+    with worker.supervisor.changed:
+        frames = [frame.body for frame in worker.supervisor.frames if frame.type == "ALIAS"]
+    live = []
+    for frame in frames:
+        assert frame.kind == HANDLE
+        live = [key for key in live if key != frame.key] + ([] if frame.is_removed else [frame.key])
+    return live
+
+
+def test_a_session_of_one_request_ends_with_its_answer(start):
+    worker = start(kind="request")
+    assert mc.tool(worker, "echo", a=1) == {"a": 1}
+    assert worker.supervisor.wait("GONE").body.cause == wh.DELETED
+    worker.wait_exit()
+
+
+def test_a_session_of_one_refused_request_ends(start):
+    worker = start(kind="request")
+    assert mc.call(worker, "fail", code=-32000).status == 200
+    worker.wait_exit()
+
+
+def test_a_session_of_one_request_that_its_client_left_ends(start):
+    worker = start(kind="request")
+    held = mc.begin_tool(worker, "hold", name="it")
+    worker.supervisor.wait("READY")
+    held.close()
+    worker.wait_exit()
+
+
+def test_a_session_of_one_listener_ends_with_it(start):
+    worker = start(kind="request")
+    listener = mc.Listener(worker, toolsListChanged=True)
+    assert listener.first["method"].endswith("acknowledged")
+    listener.close()
+    assert worker.supervisor.wait("GONE").body.cause == wh.DELETED
+    worker.wait_exit()
+
+
+def test_an_unfinished_answer_is_found_again_by_its_state(start):
+    worker = start(kind="request")
+    result = mc.call(worker, "rounds").message()["result"]
+    assert result["resultType"] == "input_required" and len(handles(worker)) == 1
+    assert handles(worker)[0].startswith(b"state.")
+    params = {"name": "rounds", "arguments": {}, "requestState": result["requestState"],
+              "inputResponses": {"name": {"action": "accept"}}}
+    answer = json.loads(mc.send(worker, "tools/call", params, id=1).message()["result"]["content"][0]["text"])
+    assert answer == {"state": result["requestState"], "inputs": {"name": {"action": "accept"}}}
+    worker.wait_exit()
+    assert handles(worker) == []
+
+
+def test_a_task_is_found_again_until_the_session_is_idle(start):
+    worker = start(kind="request", idle_usec=500_000)
+    task = mc.call(worker, "task").message()["result"]["taskId"]
+    assert len(handles(worker)) == 1 and handles(worker)[0].startswith(b"task.")
+    answer = mc.send(worker, "tasks/get", {"taskId": task}, id=1).message()
+    assert answer["result"]["taskId"] == task
+    assert worker.supervisor.wait("GONE").body.cause == wh.IDLE
+    worker.wait_exit()
+
+
+def test_handles_are_told_again_to_the_next_supervisor(start):
+    worker = start(kind="request")
+    mc.call(worker, "task")
+    first = handles(worker)
+    worker.supervisor.disconnect()
+    worker.supervisor.frames.clear()
+    worker.supervisor.listen()
+    worker.supervisor.wait("ALIAS")
+    assert handles(worker) == first != []
+
+
+def test_no_other_session_gives_out_handles(worker):
+    mc.call(worker, "task")
+    mc.call(worker, "rounds")
+    assert handles(worker) == []

@@ -99,10 +99,12 @@ tests_unit_test_event_tail_SOURCES = tests/unit/test-event-tail.c
 tests_unit_test_event_tail_LDADD = $(WORKER_LIBS)
 tests_unit_test_id_scan_SOURCES = tests/unit/test-id-scan.c
 tests_unit_test_id_scan_LDADD = $(WORKER_LIBS)
-check_PROGRAMS += tests/unit/test-log-ring tests/unit/test-placement tests/unit/test-stdio-pipe \
+check_PROGRAMS += tests/unit/test-log-ring tests/unit/test-modern tests/unit/test-placement tests/unit/test-stdio-pipe \
 	tests/unit/test-worker-spec
 tests_unit_test_log_ring_SOURCES = tests/unit/test-log-ring.c
 tests_unit_test_log_ring_LDADD = $(WORKER_LIBS)
+tests_unit_test_modern_SOURCES = tests/unit/test-modern.c
+tests_unit_test_modern_LDADD = $(WORKER_LIBS)
 tests_unit_test_placement_SOURCES = tests/unit/test-placement.c
 tests_unit_test_placement_LDADD = $(WORKER_LIBS)
 tests_unit_test_stdio_pipe_SOURCES = tests/unit/test-stdio-pipe.c

@@ -142,9 +142,27 @@ static void test_replace_keeps_every_other_byte(void **state)
         assert_int_equal(size, strlen(text));
 }
 
+static void test_edit(_unused_ void **state)
+{
+        static const char text[] = "{\"a\": 1, \"b\": [22], \"c\": {}}";
+        struct json_slice whole = { .data = text, .size = sizeof(text) - 1 };
+        struct jsonrpc_edit edits[] = {
+                { .old = { .data = strchr(text, '}') }, .text = "\"d\":0", .size = 5 },
+                { .old = { .data = strchr(text, '1'), .size = 1 }, .text = "\"one\"", .size = 5 },
+                { .old = { .data = strstr(text, "22"), .size = 2 }, .text = "", .size = 0 },
+        };
+        _cleanup_free_ char *changed = NULL;
+        size_t size;
+
+        assert_int_equal(jsonrpc_edit(whole, edits, ELEMENTSOF(edits), &changed, &size), 0);
+        assert_string_equal(changed, "{\"a\": \"one\", \"b\": [], \"c\": {\"d\":0}}");
+        assert_int_equal(size, strlen(changed));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_edit),
                 cmocka_unit_test(test_request),
                 cmocka_unit_test(test_notification),
                 cmocka_unit_test(test_response),
