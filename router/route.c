@@ -99,7 +99,7 @@ int route_find(const struct servers *servers, struct http_slice target, struct r
         after = path;
         if (!target_next_segment(&after, &segment))
                 return -ENOENT;
-        if (!path_is_mcp(path) && !http_slice_is(segment, "s"))
+        if (!path_is_mcp(path) && !path_is_sse(path) && !http_slice_is(path, "/message") && !http_slice_is(segment, "s"))
                 route.server = server_of_segment(servers, segment);
         if (route.server)
                 path = after;

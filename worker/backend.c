@@ -13,6 +13,7 @@ struct backend {
         struct worker *worker;
         struct drain *drains[LOG_SOURCE__MAX];
         int cgroup_procs_fd; /* -1: none */
+        bool is_executed;
         char *exec_error;
 };
 
@@ -49,6 +50,7 @@ static void on_executed(_unused_ struct child *child, void *userdata)
 {
         struct backend *backend = userdata;
 
+        backend->is_executed = true;
         if (!backend->worker->spec->awaits_request)
                 life_ready(backend->worker->life);
 }
@@ -76,6 +78,11 @@ static int outputs_take(struct backend *backend)
                            &backend->drains[LOG_STDERR]);
 
         return r < 0 ? r : r2;
+}
+
+bool backend_is_executed(const struct backend *backend)
+{
+        return backend->is_executed;
 }
 
 static int spawn(struct backend *backend)

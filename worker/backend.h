@@ -13,6 +13,9 @@ struct backend *backend_free(struct backend *backend);
  * be executed is no error here: its exit follows. Once only. */
 int backend_start(struct backend *backend, int cgroup_procs_fd_consume);
 
+/* Its program runs, or ran. */
+bool backend_is_executed(const struct backend *backend);
+
 /* The child exited before it was ready: starts it once more if its endpoint has taken the cause away.
  * True when a new child runs. */
 bool backend_restart(struct backend *backend);

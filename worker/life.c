@@ -81,7 +81,7 @@ static char *keep(struct worker *worker, enum gone_cause cause)
                 return NULL;
         int r = worker->endpoint->keep(worker, &kept);
 
-        if (r < 0)
+        if (r < 0 && r != -ENOENT)
                 (void) log_warning_errno(r, "session %s: it cannot be revived", worker->spec->id);
         return r < 0 ? NULL : kept;
 }

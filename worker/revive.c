@@ -5,6 +5,12 @@
 #define CLIENTS_BYTES_MAX (32u * 1024) /* with the initialize it must fit into one frame to the supervisor */
 #define ENTRY_BYTES 48u                /* of a client, beside its two strings */
 
+/* A client of the HTTP+SSE transport ends with its stream: nothing brings it back. */
+static bool comes_back(const struct client *client)
+{
+        return !client->get_stream || client->get_stream->kind != STREAM_SSE;
+}
+
 /* At most so many bytes has its entry. */
 static size_t entry_bytes_max(const struct client *client)
 {
@@ -29,14 +35,25 @@ static void write_clients(struct json_writer *w, const struct clients *clients)
         const char *comma = "";
 
         json_writer_text(w, "\"clients\":[");
-        for (const struct client *c = first_to_keep(clients); c; c = clients_next(clients, c), comma = ",") {
+        for (const struct client *c = first_to_keep(clients); c; c = clients_next(clients, c)) {
+                if (!comes_back(c))
+                        continue;
                 json_writer_format(w, "%s{\"id\":", comma);
                 json_writer_string(w, c->transport_id);
                 if (c->identity[0])
                         json_writer_format(w, ",\"identity\":\"%s\"", c->identity);
                 json_writer_text(w, "}");
+                comma = ",";
         }
         json_writer_text(w, "]");
+}
+
+/* A session that nobody else knows of ends with such a client. */
+static bool is_for_nobody(const struct worker *worker)
+{
+        const struct client *sole = clients_sole(worker->clients);
+
+        return worker->spec->kind == KEY_TRANSPORT && sole && !comes_back(sole);
 }
 
 int revive_write(const struct stdio *stdio, char **ret)
@@ -44,6 +61,8 @@ int revive_write(const struct stdio *stdio, char **ret)
         const struct handshake *handshake = &stdio->handshake;
         _cleanup_json_writer_ struct json_writer w = { .failed = false };
 
+        if (is_for_nobody(stdio->worker))
+                return -ENOENT;
         if (!handshake_is_due(stdio) && !handshake->request)
                 return -E2BIG;
         json_writer_text(&w, "{");

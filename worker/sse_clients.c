@@ -1,6 +1,7 @@
 #include "worker/sse_clients.h"
 
 #include "common/http/target.h"
+#include "worker/backend.h"
 #include "worker/exchange.h"
 #include "worker/idle.h"
 #include "worker/life.h"
@@ -10,14 +11,16 @@
 #include <stdio.h>
 
 #define PREFIX_BYTES_MAX 2048u /* of the public path before /sse */
+#define SILENT_USEC (500 * USEC_PER_MSEC)
 
 /* One open GET /sse. */
 struct sse {
         TAILQ_ENTRY(sse) entry;
         struct stdio *stdio;
         struct client *client; /* NULL until its initialize was answered */
-        struct stream *stream; /* NULL: lost, and ended is on its way */
-        struct event *ended;   /* from the loop: the stream may be lost inside of a delivery to this very client */
+        struct stream *stream; /* NULL: lost, and timer is on its way */
+        struct event *timer;   /* its client is silent; or, from the loop, its stream is lost: that may happen inside of
+                                * a delivery to this very client */
         char id[IPC_KEY_SIZE];
 };
 
@@ -29,7 +32,7 @@ void sse_init(struct sse_list *list)
 static void sse_free(struct sse *sse)
 {
         TAILQ_REMOVE(&sse->stdio->sses, sse, entry);
-        event_free(sse->ended);
+        event_free(sse->timer);
         free(sse);
 }
 
@@ -61,9 +64,8 @@ static bool is_in_vain(const struct worker *worker)
                (life_is_starting(worker->life) && idle_in_flight(worker->idle) == 0);
 }
 
-static void on_ended(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
+static void ended(struct sse *sse)
 {
-        struct sse *sse = userdata;
         struct stdio *stdio = sse->stdio;
         struct client *client = sse->client;
         const struct failure failure = { .reason = REASON_session_ended, .detail = "its client closed the event stream" };
@@ -75,6 +77,37 @@ static void on_ended(_unused_ evutil_socket_t fd, _unused_ short what, void *use
                 stdio_client_leave(stdio, client, &failure);
         if (is_in_vain(stdio->worker))
                 life_end(stdio->worker->life, GONE_DELETED, failure.reason, failure.detail);
+}
+
+static void silence_arm(struct sse *sse)
+{
+        struct timeval wait = usec_to_timeval(SILENT_USEC);
+
+        event_add(sse->timer, &wait);
+}
+
+/* Other starts may wait for this one to be over, so it does not wait for a client that says nothing: the
+ * backend's first answer shows that it is ready, but only where it is asked something. */
+static void on_silent(struct sse *sse)
+{
+        struct worker *worker = sse->stdio->worker;
+
+        if (sse->stdio->handshake.state != HANDSHAKE_NONE || !life_is_starting(worker->life))
+                return;
+        if (backend_is_executed(worker->backend))
+                life_ready(worker->life);
+        else
+                silence_arm(sse);
+}
+
+static void on_timer(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
+{
+        struct sse *sse = userdata;
+
+        if (sse->stream)
+                on_silent(sse);
+        else
+                ended(sse);
 }
 
 /* Its client left, or did not read. What it asked for goes on until the client is detached, from the loop. */
@@ -91,7 +124,7 @@ static void on_lost(struct stream *stream, void *userdata)
         if (sse->client)
                 sse->client->get_stream = NULL;
         sse->stream = NULL;
-        event_active(sse->ended, EV_TIMEOUT, 0);
+        event_active(sse->timer, EV_TIMEOUT, 0);
 }
 
 static const struct stream_ops stream_ops = { .on_lost = on_lost };
@@ -144,13 +177,13 @@ static int sse_new(struct stdio *stdio, struct exchange *exchange, struct sse **
                 return -ENOMEM;
         sse->stdio = stdio;
         STR_COPY(sse->id, exchange->transport_id);
-        sse->ended = evtimer_new(stdio->worker->base, on_ended, sse);
-        int r = sse->ended ? stream_new(exchange, STREAM_SSE, stdio->stream_bytes_max, &stream_ops, sse, &sse->stream)
+        sse->timer = evtimer_new(stdio->worker->base, on_timer, sse);
+        int r = sse->timer ? stream_new(exchange, STREAM_SSE, stdio->stream_bytes_max, &stream_ops, sse, &sse->stream)
                            : -ENOMEM;
 
         if (r < 0) {
-                if (sse->ended)
-                        event_free(sse->ended);
+                if (sse->timer)
+                        event_free(sse->timer);
                 free(sse);
                 return r;
         }
@@ -158,6 +191,7 @@ static int sse_new(struct stdio *stdio, struct exchange *exchange, struct sse **
         sse->stream->n_calls = 1; /* so that no response is the last one */
         exchange->endpoint_data = sse->stream;
         exchange_uncount(exchange);
+        silence_arm(sse);
         *ret = sse;
         return 0;
 }

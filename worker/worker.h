@@ -63,7 +63,8 @@ struct endpoint_ops {
          * whose body is still coming in get it too. failure outlives the endpoint. */
         void (*fail_all)(struct worker *worker, const struct failure *failure);
         /* The session ends for idleness: what a fresh backend's worker needs so that the clients notice nothing,
-         * as a JSON object (the caller's) for its spec. Before fail_all. May be NULL: nothing would do. */
+         * as a JSON object (the caller's) for its spec; -ENOENT: none of them could come back.
+         * Before fail_all. May be NULL: nothing would do. */
         int (*keep)(struct worker *worker, char **ret);
         /* First rung of the stop ladder: stdin is closed, or nothing where there is none. */
         void (*close_input)(struct worker *worker);

@@ -97,6 +97,7 @@ static void test_paths_with_a_default_server(void **state)
                 { .target = "/s/k%201/mcp", .kind = ROUTE_MCP, .server = "lake", .key = "k%201", .rest = "/mcp" },
                 { .target = "/web/s/k/mcp", .kind = ROUTE_MCP, .server = "web", .key = "k", .rest = "/mcp" },
                 { .target = "/sse?seed=1", .kind = ROUTE_SSE, .server = "lake", .rest = "/sse?seed=1", .query = "seed=1" },
+                { .target = "/message?sessionId=1", .kind = ROUTE_MESSAGE, .server = "lake", .query = "sessionId=1" },
                 { .target = "/web/s/k/sse/", .kind = ROUTE_SSE, .server = "web", .key = "k", .rest = "/sse/" },
                 { .target = "/lake/message", .kind = ROUTE_MESSAGE, .server = "lake", .rest = "/message" },
                 { .target = "/web/message?sessionId=1", .kind = ROUTE_MESSAGE,

@@ -1,9 +1,9 @@
 // Drives @modelcontextprotocol/server-everything through one address with an official TypeScript
 // client and prints what a user would have seen, as one JSON object.
 //
-//   node everything.mjs sdk|client URL [LABEL]
+//   node everything.mjs sdk|sdk-sse|client URL [LABEL]
 //
-// "sdk" is @modelcontextprotocol/sdk 1.x, "client" is @modelcontextprotocol/client 2.x.
+// "sdk-sse" speaks the HTTP+SSE transport of 2024-11-05. "sdk" is @modelcontextprotocol/sdk 1.x, "client" is @modelcontextprotocol/client 2.x.
 const [, , which, url, label = "one"] = process.argv;
 
 async function load() {
@@ -15,6 +15,7 @@ async function load() {
   }
   const { Client } = await import("@modelcontextprotocol/sdk/client/index.js");
   const { StreamableHTTPClientTransport } = await import("@modelcontextprotocol/sdk/client/streamableHttp.js");
+  const { SSEClientTransport } = await import("@modelcontextprotocol/sdk/client/sse.js");
   const types = await import("@modelcontextprotocol/sdk/types.js");
   const schemas = {
     "sampling/createMessage": types.CreateMessageRequestSchema,
@@ -24,7 +25,7 @@ async function load() {
     "notifications/message": types.LoggingMessageNotificationSchema,
   };
   const set = (name) => (c, method, f) => c[name](schemas[method], f);
-  return { Client, Transport: StreamableHTTPClientTransport, on: set("setRequestHandler"), onNotification: set("setNotificationHandler") };
+  return { Client, Transport: which === "sdk-sse" ? SSEClientTransport : StreamableHTTPClientTransport, on: set("setRequestHandler"), onNotification: set("setNotificationHandler") };
 }
 
 const text = (result) => result.content?.find((c) => c.type === "text")?.text ?? "";
@@ -38,7 +39,10 @@ on(client, "sampling/createMessage", async (request) => {
   report.sampled = request.params.messages.length;
   return { model: "test", role: "assistant", content: { type: "text", text: `sampled by ${label}` } };
 });
-on(client, "elicitation/create", async () => ({ action: "decline" }));
+on(client, "elicitation/create", async () => {
+  report.elicited = (report.elicited ?? 0) + 1;
+  return { action: "decline" };
+});
 on(client, "roots/list", async () => ({ roots: [{ uri: `file:///${label}`, name: label }] }));
 onNotification(client, "notifications/message", (n) => report.notifications.push(n.params.level));
 
@@ -72,7 +76,9 @@ try {
 } catch (e) {
   report.unknownTool = e.code;
 }
-await transport.terminateSession();
+if (report.tools.includes("trigger-elicitation-request"))
+  await client.callTool({ name: "trigger-elicitation-request", arguments: {} });
+await transport.terminateSession?.(); // the older transport ends with its stream
 await client.close();
 console.log(JSON.stringify(report));
 process.exit(0);
