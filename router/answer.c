@@ -1,9 +1,11 @@
 #include "router/answer.h"
 
+#include "router/cors.h"
+
 #define RETRY_AFTER_SEC 1 /* where a failure does not know better */
 
 void answer_failure(struct http_conn *conn, enum answer_form form, unsigned status, const struct failure *f,
-                    struct json_slice id, const char *allow)
+                    struct json_slice id, const char *allow, struct http_slice origin)
 {
         _cleanup_free_ char *text = NULL;
         size_t size = 0;
@@ -16,6 +18,7 @@ void answer_failure(struct http_conn *conn, enum answer_form form, unsigned stat
                 status = is_in_band ? reason_request_status(f->reason) : reason_http_status(f->reason);
         http_conn_start_response(conn, status);
         http_conn_add_header(conn, "Content-Type", "application/json");
+        cors_add_headers(conn, origin);
         if (allow)
                 http_conn_add_header(conn, "Allow", allow);
         if (status == 503)
@@ -25,7 +28,7 @@ void answer_failure(struct http_conn *conn, enum answer_form form, unsigned stat
         http_conn_end(conn);
 }
 
-bool answer_http_error(struct http_conn *conn, unsigned status, const char *why)
+bool answer_http_error(struct http_conn *conn, unsigned status, const char *why, struct http_slice origin)
 {
         static const struct {
                 unsigned status;
@@ -41,7 +44,7 @@ bool answer_http_error(struct http_conn *conn, unsigned status, const char *why)
                         continue;
                 struct failure f = { .reason = reasons[i].reason, .detail = why };
 
-                answer_failure(conn, ANSWER_JSONRPC, 0, &f, (struct json_slice) {}, NULL);
+                answer_failure(conn, ANSWER_JSONRPC, 0, &f, (struct json_slice) {}, NULL, origin);
                 return true;
         }
         return false;

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/mcp.h"
 #include "router/answer.h"
+#include "router/cors.h"
 #include "router/forward.h"
 #include "router/peek.h"
 #include "router/resolver.h"
@@ -71,6 +72,7 @@ static void exchange_release(struct exchange *e)
         body_reset(&e->body);
         failure_owned_free(e->refusal);
         e->refusal = NULL;
+        e->origin = (struct http_slice) {};
 }
 
 void exchange_answered(struct exchange *e)
@@ -167,6 +169,8 @@ static void start_probe(struct exchange *e)
         bool is_ok = e->route.kind == ROUTE_HEALTH || (e->router->link.is_ready && !e->router->is_stopping);
         const char *text = is_ok ? "ok\n" : "the supervisor is away\n";
 
+        http_conn_start_response(e->client, is_ok ? 200 : 503);
+        cors_add_headers(e->client, e->origin);
         http_conn_respond(e->client, is_ok ? 200 : 503, "text/plain", text, strlen(text));
         exchange_answered(e);
 }
@@ -182,6 +186,14 @@ static void (*const starts[])(struct exchange *e) = {
         [ROUTE_READY] = start_probe,
 };
 
+/* Whether the page may do what it asks about is seen when it does. */
+static void start_preflight(struct exchange *e)
+{
+        cors_answer_preflight(e->client, e->head, e->origin, route_methods(e->route.kind),
+                              e->router->config.session_header);
+        exchange_answered(e);
+}
+
 /* Probes ask by address and may not know our name; they learn nothing worth guarding. */
 static bool route_is_guarded(const struct route *route)
 {
@@ -195,8 +207,10 @@ static void exchange_start(struct exchange *e)
 
         if (r < 0)
                 e->route.kind = ROUTE_OTHER;
-        if (route_is_guarded(&e->route) && guard_check(&e->router->guard, e->head, &reason) < 0)
+        if (guard_check(&e->router->guard, e->head, &e->origin, &reason) < 0 && route_is_guarded(&e->route))
                 return exchange_fail_reason(e, reason, NULL);
+        if (e->origin.size > 0 && cors_is_preflight(e->head))
+                return start_preflight(e);
         if (r < 0)
                 return exchange_fail_reason(e, REASON_unknown_path, NULL);
         if (!route_allows(e->route.kind, e->head->method))
@@ -342,7 +356,8 @@ static void refuse_now(struct exchange *e, const struct failure *f)
 
         if (!e->is_ended && e->head->expect_continue) /* a body that was not asked for may never come */
                 http_conn_set_close(e->client);
-        answer_failure(e->client, form_of(e), e->is_over ? 404 : 0, f, exchange_request_id(e), allow);
+        answer_failure(e->client, form_of(e), e->is_over ? 404 : 0, f, exchange_request_id(e), allow,
+                       e->origin);
         exchange_answered(e);
 }
 
@@ -408,5 +423,5 @@ void exchange_on_error(struct exchange *e, unsigned status, const char *why)
 {
         ask_cancel(&e->router->asks, &e->asker);
         e->upstream = upstream_drop(e->upstream);
-        (void) answer_http_error(e->client, status, why);
+        (void) answer_http_error(e->client, status, why, e->origin);
 }

@@ -49,6 +49,7 @@ struct exchange {
         struct request_key key;
         const char *principal;
         bool is_modern;                  /* a stateless request (common/mcp.h), as far as was read */
+        struct http_slice origin;        /* of the page that asks, allowed; size 0: none */
         bool is_ended;                   /* the whole request was received */
         struct body body;                /* what is kept of it */
 

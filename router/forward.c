@@ -2,6 +2,7 @@
 
 #include "common/json_writer.h"
 #include "common/log.h"
+#include "router/cors.h"
 #include "router/router.h"
 #include "router/stateless.h"
 #include "router/table.h"
@@ -159,8 +160,10 @@ static void on_upstream_head(struct http_conn *up, const struct http_head *head,
                 return forward_retry(e);
         http_conn_start_response(e->client, head->status);
         for (size_t i = 0; i < head->n_headers; i++)
-                if (!http_head_is_hop_by_hop(head, &head->headers[i]))
+                if (!http_head_is_hop_by_hop(head, &head->headers[i]) &&
+                    !(e->origin.size > 0 && cors_is_ours(&head->headers[i])))
                         http_conn_add_header_slice(e->client, head->headers[i].name, head->headers[i].value);
+        cors_add_headers(e->client, e->origin);
         if (head->has_content_length)
                 http_conn_begin_body(e->client, HTTP_FRAMING_LENGTH, head->content_length);
         else

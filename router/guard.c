@@ -136,9 +136,10 @@ bool guard_origin_ok(const struct guard *g, struct http_slice origin)
         return false;
 }
 
-int guard_check(const struct guard *g, const struct http_head *head, enum reason *ret_reason)
+int guard_check(const struct guard *g, const struct http_head *head, struct http_slice *ret_origin,
+                enum reason *ret_reason)
 {
-        struct http_slice origin;
+        struct http_slice origin = {};
 
         if (!guard_host_ok(g, head->host)) {
                 *ret_reason = REASON_forbidden_host;
@@ -150,5 +151,6 @@ int guard_check(const struct guard *g, const struct http_head *head, enum reason
                 *ret_reason = REASON_forbidden_origin;
                 return -EACCES;
         }
+        *ret_origin = origin;
         return 0;
 }

@@ -16,8 +16,9 @@ struct guard {
 int guard_set(struct guard *guard, const char *json, size_t size);
 void guard_done(struct guard *guard);
 
-/* 0, or -EACCES and which reason to answer with. */
-int guard_check(const struct guard *guard, const struct http_head *head, enum reason *ret_reason);
+/* 0 with the Origin of the page that asks (size 0: none asks), or -EACCES and which reason to answer with. */
+int guard_check(const struct guard *guard, const struct http_head *head, struct http_slice *ret_origin,
+                enum reason *ret_reason);
 
 /* The parts, for tests. A listed name without a port covers every port. */
 bool guard_host_ok(const struct guard *guard, struct http_slice host);

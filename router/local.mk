@@ -5,6 +5,7 @@ librouter_a_SOURCES = \
 	router/ask.c router/ask.h \
 	router/body.c router/body.h \
 	router/client.c router/client.h \
+	router/cors.c router/cors.h \
 	router/exchange.c router/exchange.h \
 	router/forward.c router/forward.h \
 	router/guard.c router/guard.h \

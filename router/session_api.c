@@ -1,5 +1,6 @@
 #include "router/session_api.h"
 
+#include "router/cors.h"
 #include "router/router.h"
 
 void session_api_start(struct exchange *e)
@@ -30,6 +31,7 @@ static void on_reply(struct asker *asker, const struct ipc_message *answer, bool
         if (answer->type != IPC_SESSION_REPLY || reply->http_status < 200 || reply->http_status > 599)
                 return exchange_fail_reason(e, REASON_internal, NULL);
         http_conn_start_response(e->client, reply->http_status);
+        cors_add_headers(e->client, e->origin);
         if (answer->blob_size)
                 http_conn_add_header(e->client, "Content-Type", "application/json");
         if (reply->retry_after_sec)

@@ -116,10 +116,14 @@ check_PROGRAMS += tests/unit/test-route tests/unit/test-key tests/unit/test-guar
 	tests/unit/test-resolver tests/unit/test-body
 tests_unit_test_body_SOURCES = tests/unit/test-body.c
 tests_unit_test_body_LDADD = $(ROUTER_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test-route tests/unit/test-key tests/unit/test-guard tests/unit/test-cors tests/unit/test-table \
+	tests/unit/test-resolver
 tests_unit_test_route_SOURCES = tests/unit/test-route.c
 tests_unit_test_route_LDADD = $(ROUTER_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_key_SOURCES = tests/unit/test-key.c
 tests_unit_test_key_LDADD = $(ROUTER_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_cors_SOURCES = tests/unit/test-cors.c
+tests_unit_test_cors_LDADD = $(ROUTER_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_guard_SOURCES = tests/unit/test-guard.c
 tests_unit_test_guard_LDADD = $(ROUTER_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_table_SOURCES = tests/unit/test-table.c

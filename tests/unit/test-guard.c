@@ -78,20 +78,23 @@ static void test_both_headers_decide(void **state)
         };
         struct http_head head = { .host = { "localhost", 9 } };
         struct guard guard = {};
+        struct http_slice asking = { "?", 1 };
         enum reason reason;
 
-        assert_int_equal(guard_check(&guard, &head, &reason), 0);
+        assert_int_equal(guard_check(&guard, &head, &asking, &reason), 0);
+        assert_int_equal(asking.size, 0);
         head.headers = &origin[1];
         head.n_headers = 1;
-        assert_int_equal(guard_check(&guard, &head, &reason), 0);
+        assert_int_equal(guard_check(&guard, &head, &asking, &reason), 0);
+        assert_true(http_slice_is(asking, "http://localhost"));
         head.headers = origin;
-        assert_int_equal(guard_check(&guard, &head, &reason), -EACCES);
+        assert_int_equal(guard_check(&guard, &head, &asking, &reason), -EACCES);
         assert_int_equal(reason, REASON_forbidden_origin);
         head.headers = &origin[0];
         head.n_headers = 2; /* one good one does not make up for a bad one */
-        assert_int_equal(guard_check(&guard, &head, &reason), -EACCES);
+        assert_int_equal(guard_check(&guard, &head, &asking, &reason), -EACCES);
         head.host = slice("evil.example");
-        assert_int_equal(guard_check(&guard, &head, &reason), -EACCES);
+        assert_int_equal(guard_check(&guard, &head, &asking, &reason), -EACCES);
         assert_int_equal(reason, REASON_forbidden_host);
 }
 
