@@ -2,6 +2,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "supervisor/rebuild.h"
 #include "supervisor/routers.h"
 #include "supervisor/supervisor.h"
 
@@ -49,6 +50,9 @@ unsigned janitor_kill_strays(struct janitor *janitor)
 {
         struct supervisor *supervisor = janitor->supervisor;
         usec_t now = now_usec();
+
+        if (!rebuild_is_settled(supervisor->rebuild))
+                return 0; /* it may belong to a session still to come */
         unsigned n = tracking_kill_strays(janitor->watch_pid, is_known, supervisor);
 
         janitor->look_usec = now;

@@ -56,7 +56,9 @@ libsupervisor_a_SOURCES = \
 	supervisor/session_settings.c supervisor/session_settings.h \
 	supervisor/spawn.c supervisor/spawn.h \
 	supervisor/supervisor.c supervisor/supervisor.h \
-	supervisor/tracking.c supervisor/tracking.h \
+	supervisor/tracking.c supervisor/tracking.h supervisor/tracking_internal.h \
+	supervisor/tracking_cgroup.c \
+	supervisor/tracking_tree.c \
 	supervisor/waiter.c supervisor/waiter.h \
 	supervisor/worker_spec.c supervisor/worker_spec.h \
 	supervisor/workers.c supervisor/workers.h \

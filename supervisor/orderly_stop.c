@@ -96,6 +96,7 @@ void supervisor_stop(struct supervisor *supervisor)
         /* Who started us has a patience of its own, which may be shorter than what requests may drain. */
         notify_extend_timeout(usec_add(stop_usec, LAST_USEC + FINISH_USEC));
         for_each_session(supervisor, stop_one);
+        rebuild_give_up(supervisor->rebuild);
         admission_stop(supervisor->admission);
         event_active(supervisor->after_end, EV_TIMEOUT, 0);
 }

@@ -5,6 +5,7 @@
 #include "supervisor/admission.h"
 #include "supervisor/era.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/rebuild.h"
 #include "supervisor/router_push.h"
 #include "supervisor/routers.h"
 #include "supervisor/supervisor.h"
@@ -106,6 +107,8 @@ static void answer_unknown(struct question *q)
 /* True when a worker of this server and principal may still have to say HELLO. */
 static bool is_adopting(const struct supervisor *supervisor, const char *server, const char *principal)
 {
+        if (!rebuild_is_settled(supervisor->rebuild))
+                return true;
         for (struct session *s = session_next(supervisor->sessions, NULL); s; s = session_next(supervisor->sessions, s))
                 if (s->state == SESSION_ADOPTING && streq(s->record.server, server) &&
                     streq(s->record.principal, principal))
@@ -197,7 +200,8 @@ static void question_missing(struct question *q)
                 answer_reason(q, RESOLVE_UNKNOWN, REASON_unknown_path);
         else if (!a->may_create || !config_may_create(server, (enum key_kind) a->kind, a->key))
                 question_refuse(q);
-        else if (a->kind == KEY_CLIENT && is_adopting(supervisor, a->server, a->principal))
+        else if (!rebuild_is_settled(supervisor->rebuild) ||
+                 (a->kind == KEY_CLIENT && is_adopting(supervisor, a->server, a->principal)))
                 waiter_wait(&q->waiter, &supervisor->resolver->adopting); /* it may be an alias */
         else
                 question_create(q, server);
@@ -231,7 +235,7 @@ static bool question_meets_era(struct question *q, const struct session *s)
         const struct ipc_resolve *a = &q->asked;
         const struct server_config *server = config_find(supervisor->config, a->server);
 
-        if (!a->is_modern || !a->may_create || !server || (s && is_outdated(s, server)) ||
+        if (!rebuild_is_settled(supervisor->rebuild) || !a->is_modern || !a->may_create || !server || (s && is_outdated(s, server)) ||
             (!s && !config_may_create(server, (enum key_kind) a->kind, a->key)))
                 return false;
         enum backend_era era = era_presumed(supervisor->eras, server);
@@ -363,6 +367,11 @@ static void on_change(struct session *s, enum session_state old, void *userdata)
         if (old != SESSION_ADOPTING || s->state == SESSION_ADOPTING)
                 return;
         /* What its worker knows more than the record (aliases) follows its HELLO: look late. */
+        resolver_reconsider(resolver);
+}
+
+void resolver_reconsider(struct resolver *resolver)
+{
         for (struct waiter *w; (w = TAILQ_FIRST(&resolver->adopting));)
                 waiter_wait(w, &resolver->late);
         event_active(resolver->late_event, EV_TIMEOUT, 0);

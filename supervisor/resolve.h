@@ -14,6 +14,8 @@ struct resolver;
 
 /* Observes the supervisor's sessions. */
 int resolver_new(struct supervisor *supervisor, struct resolver **ret);
+/* Looks again at what might have been a session still to come (supervisor/rebuild.h). */
+void resolver_reconsider(struct resolver *resolver);
 struct resolver *resolver_free(struct resolver *resolver);
 DEFINE_CLEANUP(struct resolver, resolver_free)
 

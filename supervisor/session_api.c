@@ -3,6 +3,7 @@
 #include "common/json_scan.h"
 #include "common/log.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/rebuild.h"
 #include "supervisor/resolve.h"
 #include "supervisor/routers.h"
 #include "supervisor/session_json.h"
@@ -113,6 +114,8 @@ static void call_create(struct call *call, const struct session_request *request
                 return reply_reason(call, REASON_unknown_path, NULL);
         if (!(server->keys.kinds & (1u << KEY_NAMED)))
                 return reply_reason(call, REASON_bad_request, "this server has no named sessions");
+        if (!rebuild_is_settled(supervisor->rebuild)) /* its record may be one that cannot be read now */
+                return reply_reason(call, REASON_unavailable, NULL);
         int r = lifecycle_create(supervisor, server, request, &s);
 
         if (r < 0)

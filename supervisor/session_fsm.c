@@ -190,7 +190,7 @@ void session_dispatch(struct session *s, enum session_event event)
                 lifecycle_run(s, cell->action);
 }
 
-static void deadline_arm(struct session *s)
+void session_extend(struct session *s)
 {
         usec_t usec = session_state_deadline_usec(s, s->state);
 
@@ -209,7 +209,7 @@ void session_set_state(struct session *s, enum session_state state)
         s->state = state;
         s->since_usec = now_usec();
         s->since_realtime_usec = now_realtime_usec();
-        deadline_arm(s);
+        session_extend(s);
         log_debug("session %s (%s %s): %s -> %s", s->record.id, s->record.server, s->record.key,
                   session_state_to_string(old), session_state_to_string(state));
         session_notify(s, old);

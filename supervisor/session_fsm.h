@@ -76,6 +76,9 @@ void session_dispatch(struct session *session, enum session_event event);
  * observers. Used by session_dispatch, and for the first state by who made the session. */
 void session_set_state(struct session *session, enum session_state state);
 
+/* The deadline of the session's state begins anew. */
+void session_extend(struct session *session);
+
 /* Tells the observers (supervisor/supervisor.h). Also called with old == session->state when
  * something else that they may show has changed: the worker was launched, the backend's pid is known. */
 void session_notify(struct session *session, enum session_state old);

@@ -147,6 +147,10 @@ tests_unit_test_admission_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_session_json_SOURCES = tests/unit/test-session-json.c $(SUPERVISOR_FIXTURE)
 tests_unit_test_session_json_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test-rebuild
+tests_unit_test_rebuild_SOURCES = tests/unit/test-rebuild.c $(SUPERVISOR_FIXTURE)
+tests_unit_test_rebuild_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test-control
 tests_unit_test_control_SOURCES = tests/unit/test-control.c
 tests_unit_test_control_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
