@@ -3,10 +3,12 @@
 #include "supervisor/session_logs.h"
 
 #define LINES_DEFAULT 100
+#define WORKER_USEC (5 * USEC_PER_SEC) /* for lines that it has already; then it hangs */
 
 struct logs {
         struct varlink_call *call;
         struct log_request *request;
+        struct event *late_event;  /* without "follow" only */
         struct json_writer answer; /* without "more": all of it, collected */
         uint64_t dropped;
 };
@@ -14,6 +16,8 @@ struct logs {
 static void logs_free(struct logs *logs)
 {
         log_request_free(logs->request);
+        if (logs->late_event)
+                event_free(logs->late_event);
         json_writer_done(&logs->answer);
         free(logs);
 }
@@ -71,6 +75,22 @@ static void on_lines(const struct ipc_log_lines *info, const char *lines, size_t
         }
 }
 
+static void on_late(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
+{
+        struct logs *logs = userdata;
+
+        control_error(logs->call, "Failed", "why", "its worker does not answer");
+        logs_free(logs);
+}
+
+static int late_event_add(struct logs *logs, struct event_base *base)
+{
+        const struct timeval timeout = usec_to_timeval(WORKER_USEC);
+
+        logs->late_event = event_new(base, -1, 0, on_late, logs);
+        return logs->late_event && event_add(logs->late_event, &timeout) == 0 ? 0 : -ENOMEM;
+}
+
 /* Of a session that has ended, its last lines are known. */
 static void answer_remembered(struct logs *logs, const struct session *session)
 {
@@ -103,6 +123,8 @@ void control_on_logs(struct varlink_call *call, void *userdata)
         begin_answer(logs);
         r = log_request_new(session, (unsigned) varlink_call_int(call, "lines", LINES_DEFAULT), follow, on_lines, logs,
                             &logs->request);
+        if (r >= 0 && !follow)
+                r = late_event_add(logs, session->supervisor->base);
         if (r == -ENOTCONN) {
                 answer_remembered(logs, session);
         } else if (r < 0) {

@@ -4,6 +4,7 @@ import contextlib
 import json
 import pathlib
 import shlex
+import signal
 import socket
 
 import pytest
@@ -208,3 +209,15 @@ def test_too_many_clients_are_told(run):
         failed = run.ctl("ps", check=False)
         assert failed.returncode == 1 and "too many clients" in failed.stderr
     wait_until(lambda: run.ctl("ps", check=False).returncode == 0, "there is room again")
+
+
+def test_logs_of_a_worker_that_hangs_end(run):
+    put(run, "k1")
+    worker = run.workers()[0]
+    worker.kill(signal.SIGSTOP)
+    try:
+        done = run.ctl("logs", "lake/k1", check=False)
+    finally:
+        worker.kill(signal.SIGCONT)
+    assert done.returncode != 0 and "does not answer" in done.stderr
+    assert run.ctl("logs", "lake/k1").returncode == 0
