@@ -154,7 +154,7 @@ void lifecycle_arm_lifetime(struct session *s)
 static bool drains_sooner(const struct session *s, usec_t drain_usec)
 {
         return s->state == SESSION_DRAINING &&
-               usec_add(s->since_usec, s->stop_drain_usec) <= usec_add(now_usec(), drain_usec);
+               (s->drain_until_usec ?: usec_add(s->since_usec, s->stop_drain_usec)) <= usec_add(now_usec(), drain_usec);
 }
 
 void lifecycle_stop(struct session *s, enum reason reason, const char *detail, usec_t drain_usec)
@@ -166,6 +166,7 @@ void lifecycle_stop(struct session *s, enum reason reason, const char *detail, u
         if (session_state_is_final(s->state) || s->state == SESSION_KILLING || drains_sooner(s, drain_usec))
                 return;
         s->stop_drain_usec = drain_usec;
+        s->drain_until_usec = usec_add(now_usec(), drain_usec);
         if (detail)
                 (void) failure_to_json(&failure, &json, &size);
         session_set_end(s, false, reason, json, size);
@@ -197,11 +198,12 @@ static void act_launch(struct session *s)
         session_notify(s, s->state);
 }
 
-/* Without a connection nothing is sent: HELLO brings the session here again, or the deadline ends it. */
+/* Without a connection nothing is sent: HELLO brings the session here again, with what is left of the time, or the
+ * deadline ends it. */
 static void act_send_stop(struct session *s)
 {
         struct ipc_stop stop = {
-                .drain_usec = s->stop_drain_usec,
+                .drain_usec = usec_until(s->drain_until_usec),
                 .rung_usec = s->rung_usec,
                 .reason = s->end_reason == REASON__MAX ? REASON_session_ended : (uint32_t) s->end_reason,
         };

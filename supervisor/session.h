@@ -63,7 +63,8 @@ struct session {
         bool is_failed;                  /* the final state will be failed rather than stopped */
         enum reason end_reason;          /* why it ends; REASON__MAX while nothing is known */
         char *end_failure;               /* JSON of the failure (common/reason.h), or NULL */
-        usec_t stop_drain_usec;          /* drain time of the STOP to be sent */
+        usec_t stop_drain_usec;          /* drain time of the STOP to be sent, from the moment it was asked for */
+        usec_t drain_until_usec;         /* CLOCK_MONOTONIC: when that is over; 0: nobody asked */
 
         struct tracked_owner owner;
         struct tracked *tracked;         /* NULL before the launch and after the end */

@@ -239,7 +239,8 @@ usec_t session_state_deadline_usec(const struct session *s, enum session_state s
         case SESSION_ADOPTING:
                 return ADOPT_USEC;
         case SESSION_DRAINING:
-                return usec_add(usec_add(s->stop_drain_usec, 2 * s->rung_usec), MARGIN_USEC);
+                return usec_add(usec_add(s->drain_until_usec ? usec_until(s->drain_until_usec) : s->stop_drain_usec,
+                                         2 * s->rung_usec), MARGIN_USEC);
         case SESSION_KILLING:
                 return KILL_USEC;
         case SESSION_READY:

@@ -31,7 +31,7 @@ struct life {
         struct event *timer;  /* of the phase */
         struct event *quiet;  /* on_quiet, from the loop rather than from inside an answer */
         usec_t rung_usec;
-        usec_t gone_at, linger_at;
+        usec_t drain_until, gone_at, linger_at;
         bool is_start_failure;
         struct failure failure; /* what is answered from the end on; its strings are the two below */
         char *detail;
@@ -86,6 +86,15 @@ static char *keep(struct worker *worker, enum gone_cause cause)
         return r < 0 ? NULL : kept;
 }
 
+/* Until the earliest end that was asked for. */
+static void drain(struct life *life, usec_t drain_usec)
+{
+        usec_t until = usec_add(now_usec(), drain_usec);
+
+        life->drain_until = life->phase == LIFE_DRAINING ? MIN_OF(life->drain_until, until) : until;
+        phase_set(life, LIFE_DRAINING, usec_until(life->drain_until));
+}
+
 static void end(struct life *life, enum gone_cause cause, enum reason reason, const char *detail, usec_t drain_usec)
 {
         struct worker *worker = life->worker;
@@ -102,7 +111,7 @@ static void end(struct life *life, enum gone_cause cause, enum reason reason, co
         kept = keep(worker, cause);
         link_gone(worker->link, cause, &life->failure, kept);
         if (drain_usec > 0 && idle_in_flight(worker->idle) > 0)
-                phase_set(life, LIFE_DRAINING, drain_usec);
+                drain(life, drain_usec);
         else
                 backend_stop(life);
 }
@@ -125,7 +134,7 @@ void life_stop(struct life *life, enum reason reason, usec_t drain_usec, usec_t 
         if (life->phase <= LIFE_SERVING)
                 end(life, GONE_STOPPED, reason, NULL, drain_usec);
         else if (life->phase == LIFE_DRAINING)
-                phase_set(life, LIFE_DRAINING, drain_usec);
+                drain(life, drain_usec);
         else if (life->phase == LIFE_STOPPING)
                 reaper_stop(life->worker->reaper, life->rung_usec);
 }

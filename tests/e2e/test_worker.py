@@ -685,6 +685,16 @@ def test_stop_waits_for_requests_in_flight(worker):
     worker.wait_exit()
 
 
+def test_a_second_stop_never_prolongs_the_first(worker):
+    client = worker.initialize()
+    answer = worker.finish(client.start("ask"))
+    assert answer.event()["id"] == "server-1"
+    for drain_usec in (500_000, 3_600_000_000):  # as after a supervisor that has come back
+        worker.supervisor.send("STOP", drain_usec=drain_usec, rung_usec=1_000_000, reason=wh.REASONS.index("stopping"))
+    assert reason(answer.event()) == "stopping"
+    worker.wait_exit()
+
+
 def test_stop_of_a_quiet_backend_is_a_clean_exit(worker):
     worker.initialize()
     worker.supervisor.send("STOP", drain_usec=10_000_000, rung_usec=10_000_000, reason=wh.REASONS.index("stopping"))
