@@ -176,11 +176,22 @@ static void get(struct call *call, struct session *s)
                 reply_reason(call, REASON_unknown_session, NULL);
 }
 
+/* Nobody has spoken to it yet: as fresh as a reset could make it. */
+static bool is_fresh(const struct session *s)
+{
+        return !s->awaits_request &&
+               (s->state == SESSION_QUEUED || s->state == SESSION_PREPARING || s->state == SESSION_STARTING);
+}
+
 /* First in line for what follows the end: a request for the key must not start a session of other settings. */
 static void reset(struct call *call, struct session *s)
 {
         if (!s) {
                 get(call, NULL);
+                return;
+        }
+        if (is_fresh(s)) {
+                wait_for(call, s, STAGE_START);
                 return;
         }
         wait_for(call, s, session_state_is_ending(s->state) ? STAGE_AGAIN : STAGE_END);

@@ -145,6 +145,18 @@ def test_concurrent_requests_share_one_start(envmux):
     assert len(run.backends()) == 1
 
 
+def test_concurrent_resets_are_all_answered(envmux):
+    run = envmux(servers())
+    generation = put(run, "k", {"seed": 5})[1]["generation"]
+    for _ in range(5):
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda _: run.http("POST", "/lake/s/k/reset"), range(8)))
+        assert {status for status, _, _ in answers} == {200}, answers
+        fresh = [json.loads(body)["generation"] for _, _, body in answers]
+        assert min(fresh) > generation
+        generation = max(fresh)
+
+
 def test_lifetime_and_idle_timeout_end_a_session(envmux):
     run = envmux(servers())
     assert put(run, "short", {"lifetime": "200ms"})[0] == 201
