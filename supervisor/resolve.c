@@ -411,9 +411,6 @@ int resolver_on_resolve(struct peer *peer, const struct ipc_message *m)
 
         if (!resolve_is_valid(asked))
                 return -EBADMSG;
-        /* A router asks at most once for each client it serves. */
-        if (peer->n_waiters > supervisor->config->clients_max)
-                return -ENOBUFS;
         struct question *q = calloc(1, sizeof(*q));
 
         if (!q)
@@ -432,7 +429,10 @@ int resolver_on_resolve(struct peer *peer, const struct ipc_message *m)
                 return r;
         }
         supervisor->counters.resolves++;
-        question_look(q);
+        if (waiter_is_surplus(&q->waiter))
+                answer_reason(q, RESOLVE_FAILED, REASON_overloaded);
+        else
+                question_look(q);
         return 0;
 }
 

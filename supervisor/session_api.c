@@ -323,8 +323,6 @@ int session_api_on_call(struct peer *peer, const struct ipc_message *m)
         if (!IPC_STRING_OK(asked->server) || !IPC_STRING_OK(asked->principal) || !IPC_STRING_OK(asked->key) ||
             !asked->key[0] || asked->op < SESSION_CALL_PUT || asked->op > SESSION_CALL_DELETE)
                 return -EBADMSG;
-        if (peer->n_waiters > peer->supervisor->config->clients_max)
-                return -ENOBUFS;
         int r = call_new(peer, m, &call);
 
         if (r < 0)
@@ -334,6 +332,8 @@ int session_api_on_call(struct peer *peer, const struct ipc_message *m)
                 reply_reason(call, REASON_bad_request, why);
         else if (r < 0)
                 reply_reason(call, REASON_internal, NULL);
+        else if (waiter_is_surplus(&call->waiter))
+                reply_reason(call, REASON_overloaded, NULL);
         else if (!config_find(peer->supervisor->config, asked->server))
                 reply_reason(call, REASON_unknown_path, NULL);
         else

@@ -29,6 +29,11 @@ int waiter_init(struct waiter *w, struct peer *peer, uint32_t cookie, usec_t tim
         return 0;
 }
 
+bool waiter_is_surplus(const struct waiter *w)
+{
+        return w->peer->n_waiters > w->peer->supervisor->config->clients_max;
+}
+
 static void waiter_leave(struct waiter *w)
 {
         if (w->list)

@@ -30,6 +30,10 @@ struct waiter {
 int waiter_init(struct waiter *waiter, struct peer *peer, uint32_t cookie, usec_t timeout_usec,
                 const struct waiter_ops *ops);
 
+/* True when its peer has more questions waiting, this one included, than it may have clients. To be refused rather
+ * than taken for a bug: its limit was lowered while they waited, and it asks again whatever its connection loses. */
+bool waiter_is_surplus(const struct waiter *waiter);
+
 /* Moves it to the end of list. */
 void waiter_wait(struct waiter *waiter, struct waiter_list *list);
 /* The same, to the front: for whoever has the first claim on what follows. */

@@ -13,6 +13,7 @@ import urllib.request
 
 import pytest
 
+import fake_router
 import harness
 from harness import LIBEXEC, cgroup_mount, wait_until
 from mcp_client import Client, McpError
@@ -155,6 +156,21 @@ def test_concurrent_resets_are_all_answered(envmux):
         fresh = [json.loads(body)["generation"] for _, _, body in answers]
         assert min(fresh) > generation
         generation = max(fresh)
+
+
+def test_a_router_with_more_questions_than_clients_keeps_its_connection(envmux):
+    """After a reload that lowers max_clients, while it has as many as it might have before."""
+    run = envmux(servers({"routers": 1, "max_clients": 2, "max_starting": 1}, quiet=script("input()")))
+    router = fake_router.Router(run)
+    try:
+        assert router.resolve("quiet", key="first", is_modern=0).code == fake_router.OK  # has the only start slot
+        waiting = [router.ask("quiet", key=f"k{n}", is_modern=0) for n in range(4)]
+        for cookie in waiting[2:]:
+            answer = router.answer(cookie)
+            assert answer.code == fake_router.FAILED and json.loads(answer.blob)["reason"] == "overloaded"
+        assert not {frame.cookie for frame in router.frames if frame.name == "RESOLVED"} & set(waiting[:2])
+    finally:
+        router.close()
 
 
 def test_lifetime_and_idle_timeout_end_a_session(envmux):
