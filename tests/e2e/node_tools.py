@@ -1,5 +1,6 @@
 """Node.js, the packages of tests/e2e/package.json and our scripts of tests/e2e/node, for whoever runs them."""
 
+import functools
 import os
 import pathlib
 import shutil
@@ -24,6 +25,7 @@ def missing():
     return "needs node, npx and the packages of tests/e2e/package.json in build/node"
 
 
+@functools.cache  # a copy that is being run stays as it is
 def installed(name):
     """A script or folder of tests/e2e/node, copied to where Node.js finds the packages: beside them."""
     source, copy = SCRIPTS / name, FOLDER / name

@@ -1,5 +1,8 @@
 """Every official client against every kind of backend: the table of the README, cell by cell."""
 
+import concurrent.futures
+import os
+
 import pytest
 
 import harness
@@ -21,14 +24,22 @@ def run(tmp_path_factory):
         run.kill_everything()
 
 
+@pytest.fixture(scope="module")
+def reports(run, request):
+    """What came of each cell that is wanted, as futures: as many clients at a time as there are processors."""
+    wanted = [item.callspec.params["cell"] for item in request.session.items if item.function is test_cell]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {cell: pool.submit(cell.report, run) for cell in wanted}
+
+
 def test_the_table_is_whole():
     assert {cell.client for cell in CELLS} == set(matrix.CLIENTS)
     assert {cell.backend for cell in CELLS} == set(matrix.BACKENDS)
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-def test_cell(run, cell):
-    report = cell.report(run)
+def test_cell(run, reports, cell):
+    report = reports[cell].result()
     if cell.expected == "refused":
         assert "error" in report
         return
