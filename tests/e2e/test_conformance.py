@@ -7,7 +7,7 @@ import node_tools
 
 pytestmark = pytest.mark.skipif(bool(node_tools.missing()), reason=str(node_tools.missing()))
 
-THROUGH_ENVMUX = [(transport, revision) for revision in ("2025-11-25",) for transport in conformance.TRANSPORTS]
+THROUGH_ENVMUX = [("stdio", "2025-11-25"), ("http", "2025-11-25"), ("http", "2026-07-28")]
 
 
 @pytest.fixture(scope="module")

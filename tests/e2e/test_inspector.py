@@ -1,4 +1,4 @@
-"""The MCP Inspector's CLI through envmux; what a developer tries first."""
+"""The MCP Inspector's CLI through envmux, in its three modes: what a developer tries first."""
 
 import json
 
@@ -10,7 +10,7 @@ import node_tools
 
 pytestmark = pytest.mark.skipif(bool(node_tools.missing()), reason=str(node_tools.missing()))
 
-ERAS = {"legacy": "legacy"}
+ERAS = {"legacy": "legacy", "auto": "modern", "modern": "modern"}
 
 
 @pytest.fixture
@@ -32,6 +32,17 @@ def test_every_kind_of_request(run, transport, mode):
     prompt = inspector.ask(mode, url, "prompts/get", "--prompt-name", "test_prompt_with_arguments",
                            "--prompt-args", "arg1=one", "arg2=two")
     assert prompt["messages"][0]["content"]["text"] == "Prompt with arguments: arg1='one', arg2='two'"
+
+
+@pytest.mark.parametrize("transport", conformance.TRANSPORTS)
+def test_requests_without_a_key_share_an_instance_and_a_header_names_another(run, transport):
+    url = run.mcp(transport)
+    key = ("--header", "Envmux-Session: mine")
+    shared = [json.loads(inspector.call("modern", url, "test_identity")) for _ in range(2)]
+    mine = [json.loads(inspector.call("modern", url, "test_identity", *key)) for _ in range(2)]
+    assert shared[0] == shared[1]
+    assert mine[0] == mine[1]
+    assert shared[0]["pid"] != mine[0]["pid"]
 
 
 @pytest.mark.parametrize("transport", conformance.TRANSPORTS)

@@ -49,5 +49,8 @@ def test_cell(run, reports, cell):
     assert matrix.ECHOES[plan] == report["echo"]
     if "revision" in report: # the Inspector does not say
         assert report["revision"] == cell.expected
-        assert report["progress"] == matrix.STEPS[plan]
+        steps = matrix.STEPS[plan]
+        # SDK 1.x loses progress that arrives together with the result, connected directly too.
+        may_lose_last = cell.client == "TypeScript SDK 1.x"
+        assert report["progress"] == steps or (may_lose_last and report["progress"] == steps[:-1])
         assert "sampled" in report["sampling"]
