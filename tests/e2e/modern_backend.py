@@ -104,7 +104,8 @@ def rounds(request):
     if "requestState" not in request["params"]:
         return result(request, resultType="input_required", requestState="state of " + str(os.getpid()),
                       inputRequests={"name": {"method": "elicitation/create", "params": {}}})
-    text(request, {"state": request["params"]["requestState"], "inputs": request["params"].get("inputResponses")})
+    text(request, {"state": request["params"]["requestState"], "inputs": request["params"].get("inputResponses"),
+                   "pid": os.getpid()})
 
 
 def task(request):
