@@ -127,6 +127,13 @@ struct ipc_session_gone {
         char id[IPC_ID_SIZE];
 };
 
+/* What a request that asks for a dormant session does to it (supervisor/dormant.h). */
+enum resolve_wake {
+        WAKE_REVIVE = 0,               /* its next generation starts */
+        WAKE_NOT = 1,                  /* nothing: the client only wants to listen */
+        WAKE_LEAVE = 2,                /* its client leaves */
+};
+
 struct ipc_resolve {
         char server[IPC_SERVER_SIZE];
         char principal[IPC_PRINCIPAL_SIZE];
@@ -137,6 +144,8 @@ struct ipc_resolve {
         int64_t seed;                  /* ?seed= of the URL */
         char stale_id[IPC_ID_SIZE];    /* a session that answered GONE or refused: do not name it again */
         uint8_t is_modern;             /* for a stateless request: the definition's era is found out first */
+        uint8_t wake;                  /* enum resolve_wake */
+        char transport[IPC_KEY_SIZE];  /* with WAKE_LEAVE: the Mcp-Session-Id that leaves */
 };
 
 enum resolve_code {
@@ -144,6 +153,7 @@ enum resolve_code {
         RESOLVE_UNKNOWN = 1,           /* no such key, and may_create was not set */
         RESOLVE_FAILED = 2,            /* blob says why */
         RESOLVE_LEGACY = 3,            /* is_modern was set, and this definition is ERA_LEGACY: nothing was started */
+        RESOLVE_DORMANT = 4,           /* the session sleeps on: wake was WAKE_NOT, or WAKE_LEAVE, which is done */
 };
 
 struct ipc_resolved {

@@ -5,6 +5,7 @@
 #include "common/mcp.h"
 #include "router/answer.h"
 #include "router/cors.h"
+#include "router/dormant.h"
 #include "router/forward.h"
 #include "router/peek.h"
 #include "router/resolver.h"
@@ -307,6 +308,9 @@ static void on_resolved(struct asker *asker, const struct ipc_message *message, 
         } else if (answer.code == RESOLVE_UNKNOWN && e->key.kind == KEY_HANDLE) {
                 failure_owned_free(answer.failure);
                 stateless_begin_anew(e);
+        } else if (answer.code == RESOLVE_DORMANT) {
+                failure_owned_free(answer.failure);
+                dormant_answer(e);
         } else {
                 resolve_failed(e, &answer, message != NULL);
         }
@@ -329,6 +333,7 @@ void exchange_resolve(struct exchange *e, const char *stale_id)
                 .config_size = has_settings ? e->config.size : 0,
         };
 
+        dormant_ask(e, &request);
         e->asker.on_answer = on_resolved;
         if (resolver_ask(&e->router->asks, &e->asker, &request) < 0)
                 exchange_fail_reason(e, REASON_internal, NULL);

@@ -6,6 +6,7 @@ librouter_a_SOURCES = \
 	router/body.c router/body.h \
 	router/client.c router/client.h \
 	router/cors.c router/cors.h \
+	router/dormant.c router/dormant.h \
 	router/exchange.c router/exchange.h \
 	router/forward.c router/forward.h \
 	router/guard.c router/guard.h \

@@ -11,6 +11,9 @@ int resolver_ask(struct asks *asks, struct asker *asker, const struct resolve_re
         body.kind = request->kind;
         body.may_create = request->may_create;
         body.is_modern = request->is_modern;
+        body.wake = request->wake;
+        if (request->transport.size > 0)
+                memcpy(body.transport, request->transport.data, MIN_OF(request->transport.size, sizeof(body.transport) - 1));
         body.has_seed = request->has_seed;
         body.seed = request->seed;
         return ask(asks, asker, IPC_RESOLVE, &body, sizeof(body), request->config, request->config_size, ASK_SHARED);
@@ -32,7 +35,8 @@ void resolver_read(const struct ipc_message *answer, bool is_first, struct resol
                 ret->session_id = resolved->session.id;
                 return;
         }
-        if (resolved->code == RESOLVE_UNKNOWN || resolved->code == RESOLVE_LEGACY)
+        if (resolved->code == RESOLVE_UNKNOWN || resolved->code == RESOLVE_LEGACY ||
+            resolved->code == RESOLVE_DORMANT)
                 ret->code = resolved->code;
         if (answer->blob_size && failure_from_json(answer->blob, answer->blob_size, &ret->failure) < 0)
                 ret->failure = NULL;

@@ -2,6 +2,7 @@
  * could be found one day. */
 #pragma once
 
+#include "common/http/http.h"
 #include "common/reason.h"
 #include "router/ask.h"
 
@@ -14,6 +15,8 @@ struct resolve_request {
         bool has_seed;
         int64_t seed;
         const char *stale_id;    /* a session not to be named again; NULL */
+        enum resolve_wake wake;  /* what becomes of a dormant session */
+        struct http_slice transport; /* with WAKE_LEAVE: the Mcp-Session-Id that leaves; shorter than a key may be */
         const char *config;      /* JSON of the client's config, for a session created by this; NULL */
         size_t config_size;
 };

@@ -317,7 +317,7 @@ static void on_change(struct session *s, _unused_ enum session_state old, void *
                 note_proven(a, s);
         forget_first(a, s);
         start_release(a, s);
-        if (session_state_is_final(s->state))
+        if (session_state_is_final(s->state) || s->state == SESSION_DORMANT)
                 room_release(a, s);
         event_active(a->pump_event, EV_TIMEOUT, 0);
 }

@@ -7,6 +7,12 @@
 
 struct json_object;
 
+/* What becomes of a session that was idle for its idle_timeout. */
+enum idle_policy {
+        ON_IDLE_END = 0,
+        ON_IDLE_REVIVE = 1, /* it is dormant: its next request gets a fresh backend (supervisor/dormant.h) */
+};
+
 /* What may name a session of a server. */
 struct server_keys {
         unsigned kinds;           /* bit mask 1 << enum key_kind */
@@ -29,6 +35,7 @@ struct server_config {
         enum keyless_policy keyless; /* of stateless requests that name no key */
         enum attach_policy attach;
         enum backend_era era;     /* ERA_UNKNOWN: a probe finds it out (supervisor/era.h) */
+        enum idle_policy on_idle;
         unsigned sessions_max;
         usec_t idle_usec, lifetime_usec, start_usec, request_usec, drain_usec, rung_usec;
         uint64_t message_bytes_max;  /* one line of the backend's stdout, one request body */

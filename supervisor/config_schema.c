@@ -37,6 +37,7 @@ static const char *const transport_words[] = { "stdio", "http", NULL }; /* enum 
 static const char *const era_words[] = { "auto", "legacy", "modern", NULL }; /* enum backend_era */
 static const char *const attach_words[] = { "join", "replace", "reject", NULL }; /* enum attach_policy */
 static const char *const keyless_words[] = { "shared", "per-request", "reject", NULL }; /* enum keyless_policy */
+static const char *const on_idle_words[] = { "end", "revive", NULL }; /* enum idle_policy */
 static const char *const keys_words[] = { "path", "header", "transport", "client", "principal", "meta:NAME", NULL };
 
 #define FIELD(type, field) .offset = offsetof(struct type, field), .width = sizeof(((struct type *) NULL)->field)
@@ -77,6 +78,9 @@ const struct config_key config_keys[] = {
         { "idle_timeout", BOTH(idle_usec), DURATION(10 * USEC_PER_MSEC, 365 * DAY, "30min"),
           .why = "a session without a request for so long ends, since most clients leave without a word; "
                  "an open event stream keeps nothing alive" },
+        { "on_idle", BOTH(on_idle), .type = CONFIG_WORD, .words = on_idle_words, .default_text = "end",
+          .why = "what such a session leaves: nothing, or its key and its clients, so that the next request gets a "
+                 "fresh backend on which their handshake is repeated; what the old one had in memory is lost" },
         { "lifetime", BOTH(lifetime_usec), DURATION(100 * USEC_PER_MSEC, 365 * DAY, "24h"),
           .why = "a session ends at this age even in use, so that a leaking backend cannot live for ever" },
         { "start_timeout", BOTH(start_usec), DURATION(100 * USEC_PER_MSEC, USEC_PER_HOUR, "2min"),
@@ -106,7 +110,7 @@ const struct config_key config_keys[] = {
         { "queue_timeout", TOP(queue_usec), DURATION(0, USEC_PER_HOUR, "1min"),
           .why = "how long one may wait there; clients give up in their own time" },
         { "max_ended", TOP(tombstones_max), COUNT(0, 100000, "1000"),
-          .why = "ended sessions of which it is remembered how they ended" },
+          .why = "ended sessions of which it is remembered how they ended; as many others may be dormant" },
         { "routers", TOP(routers), COUNT(1, 256, NULL), .default_number = count_cores,
           .default_words = "one per core", .why = "router processes; each is one thread" },
         { "max_clients", TOP(clients_max), COUNT(1, 1000000, "4096"),

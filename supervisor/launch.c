@@ -198,6 +198,15 @@ static int spare_descriptors(void)
         return 0;
 }
 
+/* From the clone on it is a session like any other; up to then it may become dormant again. */
+static void take_revive(struct session *s)
+{
+        free(s->revive);
+        s->revive = TAKE_PTR(s->record.revive);
+        free(TAKE_PTR(s->record.aliases));
+        s->record.dormant_usec = 0;
+}
+
 int launch_worker(struct session *s, char **ret_failure)
 {
         struct supervisor *supervisor = s->supervisor;
@@ -222,6 +231,7 @@ int launch_worker(struct session *s, char **ret_failure)
         r = workspace_make(supervisor->workspaces, s->record.id, s->record.config, &s->paths);
         if (r < 0)
                 return fail(r, ret_failure, "cannot make its workspace");
+        take_revive(s);
         r = record_write(supervisor->records_fd, &s->record);
         if (r < 0)
                 return fail(r, ret_failure, "cannot write its record");
@@ -244,8 +254,12 @@ void launch_remove_files(struct session *s)
         r = workspace_discard(supervisor->workspaces, id);
         if (r < 0)
                 (void) log_warning_errno(r, "session %s: cannot remove its workspace", id);
-        /* Last: whatever is left over without it is found as a stray. */
-        r = record_remove(supervisor->records_fd, id);
+}
+
+void launch_remove_record(struct session *s)
+{
+        const char *id = s->record.id;
+        int r = record_remove(s->supervisor->records_fd, id);
         if (r < 0)
                 (void) log_warning_errno(r, "session %s: cannot remove its record", id);
 }

@@ -13,5 +13,7 @@ int launch_worker(struct session *session, char **ret_failure);
  * knows (its port) stays a name. */
 int launch_describe_command(struct session *session, const struct server_config *server, const char *path);
 
-/* Removes what launch_worker left in files. */
+/* Removes what launch_worker left in files, but the record; and that, last, since whatever is left over
+ * without it is found as a stray. */
 void launch_remove_files(struct session *session);
+void launch_remove_record(struct session *session);

@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "common/process_tree.h"
 #include "supervisor/admission.h"
+#include "supervisor/dormant.h"
 #include "supervisor/janitor.h"
 #include "supervisor/launch.h"
 #include "supervisor/peers.h"
@@ -104,6 +105,8 @@ int lifecycle_create(struct supervisor *supervisor, const struct server_config *
         if (!s)
                 return -ENOMEM;
         s->awaits_request = request->awaits_request;
+        if (request->revive && !(s->record.revive = strdup(request->revive)))
+                return -ENOMEM;
         r = session_table_add(supervisor->sessions, s);
         if (r < 0)
                 return r;
@@ -163,6 +166,7 @@ void lifecycle_stop(struct session *s, enum reason reason, const char *detail, u
         _cleanup_free_ char *json = NULL;
         size_t size = 0;
 
+        dormant_forget(s);
         if (session_state_is_final(s->state) || s->state == SESSION_KILLING || drains_sooner(s, drain_usec))
                 return;
         s->stop_drain_usec = drain_usec;
@@ -175,6 +179,7 @@ void lifecycle_stop(struct session *s, enum reason reason, const char *detail, u
 
 void lifecycle_kill(struct session *s, enum reason reason)
 {
+        dormant_forget(s);
         session_set_end(s, false, reason, NULL, 0);
         session_dispatch(s, EVENT_KILL);
 }
@@ -238,10 +243,9 @@ static void log_end(const struct session *s)
                  session_state_to_string(s->state), reason, detail ? ": " : "", detail ?: "");
 }
 
-static void act_bury(struct session *s)
+/* No process is left: its files and what points to it go, the record aside. */
+static void clean_up(struct session *s)
 {
-        struct supervisor *supervisor = s->supervisor;
-
         event_del(s->emptied);
         if (s->lifetime)
                 event_del(s->lifetime);
@@ -250,11 +254,30 @@ static void act_bury(struct session *s)
         workers_session_ended(s);
         launch_remove_files(s);
         s->backend_pid = 0;
+        event_active(s->supervisor->after_end, EV_TIMEOUT, 0);
+}
+
+static void rest(struct session *s)
+{
+        free(TAKE_PTR(s->tracking));
+        workspace_paths_done(&s->paths);
+        s->worker_pid = 0;
+        dormant_begin(s);
+        waiters_ended(s);
+}
+
+static void act_bury(struct session *s)
+{
+        struct supervisor *supervisor = s->supervisor;
+
+        clean_up(s);
+        if (s->state == SESSION_DORMANT)
+                return rest(s);
+        launch_remove_record(s);
         if (s->record.kind != KEY_PROBE)
                 *(s->is_failed ? &supervisor->counters.sessions_failed : &supervisor->counters.sessions_stopped) += 1;
         log_end(s);
         session_table_bury(supervisor->sessions, s);
-        event_active(supervisor->after_end, EV_TIMEOUT, 0);
         waiters_ended(s);
 }
 

@@ -6,6 +6,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/cgroup.c supervisor/cgroup.h \
 	supervisor/check.c supervisor/check.h \
 	supervisor/child.c supervisor/child.h \
+	supervisor/dormant.c supervisor/dormant.h \
 	supervisor/config.c supervisor/config.h \
 	supervisor/config_command.c supervisor/config_command.h \
 	supervisor/config_duration.c supervisor/config_duration.h \

@@ -5,6 +5,7 @@
 #include "common/process_tree.h"
 #include "supervisor/admission.h"
 #include "supervisor/config_command.h"
+#include "supervisor/dormant.h"
 #include "supervisor/environment.h"
 #include "supervisor/launch.h"
 #include "supervisor/lifecycle.h"
@@ -91,6 +92,7 @@ static int restore(struct supervisor *supervisor, struct record *record_consume)
 
         added->tracking = strdup(tracked_describe(added->tracked));
         restore_definition(added, server);
+        dormant_recall(added);
         lifecycle_arm_lifetime(added);
         if (admission_adopt(supervisor->admission, added) < 0)
                 log_warning("session %s: out of memory, it is not counted against any limit", added->record.id);
@@ -111,7 +113,7 @@ static int on_record(const char *id, void *userdata)
         int r = record_read(supervisor->records_fd, id, &record);
 
         if (r >= 0)
-                r = restore(supervisor, &record);
+                r = record.dormant_usec > 0 ? dormant_restore(supervisor, &record) : restore(supervisor, &record);
         if (r >= 0 || is_for_later(rebuild, r))
                 return 0;
         (void) log_warning_errno(r, "session %s: its record is of no use", id);

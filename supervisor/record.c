@@ -16,6 +16,8 @@ void record_done(struct record *record)
         free(record->labels);
         free(record->config);
         free(record->definition_hash);
+        free(record->revive);
+        free(record->aliases);
         memset(record, 0, sizeof(*record));
 }
 
@@ -52,6 +54,12 @@ int record_write(int dir_fd, const struct record *record)
                 write_member(&w, "definition_hash", record->definition_hash);
         if (record->is_put)
                 write_member(&w, "body_digest", record->body_digest);
+        if (record->revive)
+                write_member(&w, "revive", record->revive);
+        if (record->aliases)
+                write_member(&w, "aliases", record->aliases);
+        if (record->dormant_usec > 0)
+                json_writer_format(&w, ",\"dormant_usec\":\"%" PRIu64 "\"", record->dormant_usec);
         json_writer_text(&w, "}\n");
 
         int r = json_writer_finish(&w, &text, &size);
@@ -138,6 +146,12 @@ static int record_parse(struct json_object *object, struct record *record)
                 r = dup_member(object, "config", &record->config);
         if (r >= 0)
                 r = dup_member(object, "definition_hash", &record->definition_hash);
+        if (r >= 0)
+                r = dup_member(object, "revive", &record->revive);
+        if (r >= 0)
+                r = dup_member(object, "aliases", &record->aliases);
+        if (r >= 0 && member(object, "dormant_usec"))
+                r = number_member(object, "dormant_usec", &record->dormant_usec);
         if (r < 0)
                 return r;
 

@@ -22,6 +22,9 @@ struct record {
         char *definition_hash;      /* of the server it was started from */
         bool is_put;                /* made by PUT: body_digest below decides 200 or 409 */
         char body_digest[40];       /* hex, of the canonical PUT body */
+        char *revive;               /* what it can be revived with (worker/revive.h), or NULL */
+        char *aliases;              /* with it: JSON array of [kind, key] */
+        uint64_t dormant_usec;      /* CLOCK_REALTIME from which it is dormant, 0: it is not */
 };
 
 /* Frees the strings and empties the struct. */

@@ -3,6 +3,7 @@
 #include "common/json_scan.h"
 #include "common/log.h"
 #include "supervisor/admission.h"
+#include "supervisor/dormant.h"
 #include "supervisor/era.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/rebuild.h"
@@ -102,6 +103,14 @@ static void answer_unknown(struct question *q)
                 answer_reason(q, RESOLVE_UNKNOWN, REASON_unknown_session);
 }
 
+/* It sleeps on. */
+static void answer_dormant(struct question *q, struct session *s)
+{
+        if (q->asked.wake == WAKE_LEAVE)
+                dormant_drop_client(s, q->asked.transport);
+        answer_reason(q, RESOLVE_DORMANT, REASON_session_ended);
+}
+
 /* ---- finding and making ----------------------------------------------------------------------- */
 
 /* True when a worker of this server and principal may still have to say HELLO. */
@@ -173,21 +182,54 @@ static void answer_not_made(struct question *q, int error)
                       error == -EBUSY ? REASON_capacity : error == -ESHUTDOWN ? REASON_stopping : REASON_internal);
 }
 
-static void question_create(struct question *q, const struct server_config *server)
+/* A session was made for the question; error is lifecycle_create's. */
+static void question_made(struct question *q, int error, struct session *s)
 {
-        const struct session_request request = question_request(q);
-        struct session *s;
-        int r = lifecycle_create(q->waiter.peer->supervisor, server, &request, &s);
-
-        if (r < 0)
-                return answer_not_made(q, r);
-        q->is_creator = true;
+        if (error < 0)
+                return answer_not_made(q, error);
         if (session_is_reachable(s))
                 answer_ok(q, s);
-        else if (session_state_is_ending(s->state) || session_state_is_final(s->state))
+        else if (session_state_is_ending(s->state) || session_state_is_final(s->state) || s->state == SESSION_DORMANT)
                 answer_ended(q, RESOLVE_FAILED, s);
         else
                 wait_for(q, s, STAGE_LAUNCH);
+}
+
+static void question_create(struct question *q, const struct server_config *server)
+{
+        const struct session_request request = question_request(q);
+        struct session *s = NULL;
+        int r = lifecycle_create(q->waiter.peer->supervisor, server, &request, &s);
+
+        q->is_creator = r >= 0;
+        question_made(q, r, s);
+}
+
+/* A client that initializes where no second one may join takes the place of those that sleep: they hold
+ * the key no more than clients of a session that has ended. */
+static bool takes_over(const struct question *q, const struct server_config *server)
+{
+        return q->asked.may_create && !q->asked.is_modern && q->asked.kind != KEY_META &&
+               server->attach != ATTACH_JOIN;
+}
+
+static void question_dormant(struct question *q, struct session *dormant)
+{
+        const struct server_config *server = config_find(q->waiter.peer->supervisor->config, q->asked.server);
+        bool is_over = server && takes_over(q, server);
+        struct session *s = NULL;
+
+        if (!server)
+                return answer_reason(q, RESOLVE_UNKNOWN, REASON_unknown_path);
+        if (q->asked.wake != WAKE_REVIVE)
+                return answer_dormant(q, dormant);
+        if (is_over && !dormant->record.is_put) {
+                lifecycle_stop(dormant, REASON_replaced, NULL, 0);
+                return question_create(q, server);
+        }
+        int r = dormant_wake(dormant, server, !is_over, true, &s);
+
+        question_made(q, r, s);
 }
 
 static void question_missing(struct question *q)
@@ -253,6 +295,12 @@ static bool question_meets_era(struct question *q, const struct session *s)
         return true;
 }
 
+/* It ends, and nothing will follow that this question may have. */
+static bool is_past_waiting(const struct question *q, const struct session *s)
+{
+        return session_state_is_ending(s->state) && !q->asked.may_create && !s->record.revive;
+}
+
 /* Answers the question, or lets it wait in the right place. */
 static void question_look(struct question *q)
 {
@@ -267,7 +315,11 @@ static void question_look(struct question *q)
                 question_missing(q);
         else if (session_is_reachable(s) && !is_stale)
                 answer_ok(q, s);
-        else if (session_state_is_ending(s->state) && !a->may_create)
+        else if (s->state == SESSION_DORMANT)
+                question_dormant(q, s);
+        else if (session_state_is_ending(s->state) && s->record.revive && a->wake == WAKE_NOT)
+                answer_dormant(q, s);
+        else if (is_past_waiting(q, s))
                 question_refuse(q);
         else if (session_state_is_ending(s->state) || is_stale || s->state == SESSION_ADOPTING)
                 wait_for(q, s, STAGE_END);
@@ -312,7 +364,7 @@ static void question_on_change(struct waiter *w, struct session *s)
                 question_on_probe(q);
         else if (session_is_reachable(s) && !is_stale)
                 answer_ok(q, s);
-        else if (q->stage == STAGE_END && session_state_is_ending(s->state) && !q->asked.may_create)
+        else if (q->stage == STAGE_END && is_past_waiting(q, s))
                 question_refuse(q);
 }
 
@@ -382,7 +434,7 @@ void resolver_reconsider(struct resolver *resolver)
 static bool resolve_is_valid(const struct ipc_resolve *a)
 {
         return IPC_STRING_OK(a->server) && IPC_STRING_OK(a->principal) && IPC_STRING_OK(a->key) &&
-               IPC_STRING_OK(a->stale_id) && a->key[0] && a->kind > 0 && a->kind < KEY_PROBE &&
+               IPC_STRING_OK(a->stale_id) && IPC_STRING_OK(a->transport) && a->key[0] && a->kind > 0 && a->kind < KEY_PROBE &&
                !(a->kind == KEY_HANDLE && a->may_create);
 }
 

@@ -67,6 +67,7 @@ struct session *session_free(struct session *s)
         workspace_paths_done(&s->paths);
         record_done(&s->record);
         free(s->command);
+        free(s->revive);
         free(s->tracking);
         free(s->end_failure);
         free(s->last_lines);

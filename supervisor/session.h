@@ -48,6 +48,7 @@ struct session {
         struct supervisor *supervisor;
         struct record record;            /* id, server, principal, key, kind, generation, token, seed, labels, … */
         char *command;                   /* what the backend was started with; for people */
+        char *revive;                    /* what its backend goes on with, until that is started; or NULL */
         usec_t start_usec, drain_usec, rung_usec; /* of the definition it was started from */
         bool awaits_request;             /* READY is the first protocol answer (else the successful exec) */
 

@@ -2,6 +2,7 @@
 
 #include "common/json_scan.h"
 #include "common/log.h"
+#include "supervisor/dormant.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/rebuild.h"
 #include "supervisor/resolve.h"
@@ -104,11 +105,23 @@ static void wait_for(struct call *call, struct session *s, enum call_stage stage
         waiter_wait(&call->waiter, &s->waiters);
 }
 
+/* A session was made for the call, or r says why not. */
+static void call_made(struct call *call, int r, struct session *s)
+{
+        if (r < 0)
+                return reply_reason(call, r == -EBUSY ? REASON_capacity
+                                                      : r == -ESHUTDOWN ? REASON_stopping : REASON_internal, NULL);
+        if (session_state_is_final(s->state) || s->state == SESSION_DORMANT)
+                reply_ended(call, 0, s);
+        else
+                wait_for(call, s, STAGE_START);
+}
+
 static void call_create(struct call *call, const struct session_request *request)
 {
         struct supervisor *supervisor = call->waiter.peer->supervisor;
         const struct server_config *server = config_find(supervisor->config, call->asked.server);
-        struct session *s;
+        struct session *s = NULL;
 
         if (!server)
                 return reply_reason(call, REASON_unknown_path, NULL);
@@ -118,14 +131,17 @@ static void call_create(struct call *call, const struct session_request *request
                 return reply_reason(call, REASON_unavailable, NULL);
         int r = lifecycle_create(supervisor, server, request, &s);
 
-        if (r < 0)
-                return reply_reason(call, r == -EBUSY ? REASON_capacity
-                                                      : r == -ESHUTDOWN ? REASON_stopping : REASON_internal, NULL);
-        call->is_creator = true;
-        if (session_state_is_final(s->state))
-                reply_ended(call, 0, s);
-        else
-                wait_for(call, s, STAGE_START);
+        call->is_creator = r >= 0;
+        call_made(call, r, s);
+}
+
+/* It shall run: with its clients, as the next request of one of them would have it. */
+static void call_wake(struct call *call, struct session *dormant)
+{
+        const struct server_config *server = config_find(call->waiter.peer->supervisor->config, call->asked.server);
+        struct session *s = NULL;
+
+        call_made(call, dormant_wake(dormant, server, true, false, &s), s);
 }
 
 /* The same settings, or none asked for where nobody asked before. */
@@ -158,6 +174,8 @@ static void put(struct call *call, struct session *s)
                 reply_reason(call, REASON_session_exists, NULL);
         else if (is_running(s))
                 reply_described(call, 200, s);
+        else if (s->state == SESSION_DORMANT)
+                call_wake(call, s);
         else
                 wait_for(call, s, STAGE_START);
 }

@@ -7,6 +7,7 @@
 
 #define ADOPT_USEC (5 * USEC_PER_SEC)
 #define KILL_USEC (5 * USEC_PER_SEC)
+#define DORMANT_USEC (365 * 24 * USEC_PER_HOUR) /* where no lifetime says less */
 #define MARGIN_USEC (5 * USEC_PER_SEC) /* the worker keeps its own deadlines: ours come only after them */
 
 #define GO(state, act) { .to = SESSION_##state, .action = ACTION_##act }
@@ -137,6 +138,21 @@ static const struct session_transition table[SESSION_STATE__MAX][SESSION_EVENT__
                 [EVENT_DEADLINE]     = GO(KILLING, KILL_AGAIN),
                 [EVENT_EMPTY]        = GO(FINAL, BURY),
         },
+        [SESSION_DORMANT] = {
+                [EVENT_PREPARE]      = IGNORE,
+                [EVENT_LAUNCH]       = IGNORE,
+                [EVENT_START_FAILED] = IGNORE,
+                [EVENT_HELLO]        = IGNORE,
+                [EVENT_READY]        = IGNORE,
+                [EVENT_BUSY]         = IGNORE,
+                [EVENT_QUIET]        = IGNORE,
+                [EVENT_STOP]         = GO(FINAL, BURY),
+                [EVENT_KILL]         = GO(FINAL, BURY),
+                [EVENT_GONE]         = IGNORE,
+                [EVENT_WORKER_LOST]  = IGNORE,
+                [EVENT_DEADLINE]     = GO(FINAL, BURY),
+                [EVENT_EMPTY]        = IGNORE,
+        },
 };
 
 /* What a session that outlives its state's deadline died of; REASON__MAX: it was ending already. */
@@ -152,6 +168,7 @@ static const struct {
         [SESSION_ADOPTING]  = { "adopting",  "activating",   REASON_worker_lost },
         [SESSION_DRAINING]  = { "draining",  "deactivating", REASON__MAX },
         [SESSION_KILLING]   = { "killing",   "deactivating", REASON__MAX },
+        [SESSION_DORMANT]   = { "dormant",   "inactive",     REASON__MAX },
         [SESSION_STOPPED]   = { "stopped",   "inactive",     REASON__MAX },
         [SESSION_FAILED]    = { "failed",    "failed",       REASON__MAX },
 };
@@ -171,6 +188,13 @@ static void note_reason(struct session *s, enum session_event event)
                 session_set_end(s, true, REASON_worker_lost, NULL, 0);
 }
 
+static enum session_state final_of(const struct session *s)
+{
+        if (s->record.revive && s->state != SESSION_DORMANT)
+                return SESSION_DORMANT;
+        return s->is_failed ? SESSION_FAILED : SESSION_STOPPED;
+}
+
 void session_dispatch(struct session *s, enum session_event event)
 {
         const struct session_transition *cell = session_fsm_find(s->state, event);
@@ -184,7 +208,7 @@ void session_dispatch(struct session *s, enum session_event event)
         enum session_state to = cell->to;
 
         if (to == SESSION_FINAL)
-                to = s->is_failed ? SESSION_FAILED : SESSION_STOPPED;
+                to = final_of(s);
         session_set_state(s, to);
         if (cell->action != ACTION_NONE)
                 lifecycle_run(s, cell->action);
@@ -227,6 +251,15 @@ void session_notify(struct session *s, enum session_state old)
         }
 }
 
+/* Its lifetime again, from when it became dormant; a supervisor may have come since. */
+static usec_t dormant_usec(const struct session *s)
+{
+        usec_t now = now_realtime_usec(), since = s->record.dormant_usec > 0 ? s->record.dormant_usec : now;
+        usec_t end = usec_add(since, MIN_OF(s->record.lifetime_usec, (usec_t) DORMANT_USEC));
+
+        return end > now ? end - now : 0;
+}
+
 usec_t session_state_deadline_usec(const struct session *s, enum session_state state)
 {
         switch (state) {
@@ -243,6 +276,8 @@ usec_t session_state_deadline_usec(const struct session *s, enum session_state s
                                          2 * s->rung_usec), MARGIN_USEC);
         case SESSION_KILLING:
                 return KILL_USEC;
+        case SESSION_DORMANT:
+                return dormant_usec(s);
         case SESSION_READY:
         case SESSION_IDLE:
         case SESSION_STOPPED:

@@ -1,6 +1,6 @@
 /* The life of a session, as one table: state × event → new state, action.
  *
- *   queued → preparing → starting → ready ⇄ idle → draining → killing → stopped | failed
+ *   queued → preparing → starting → ready ⇄ idle → draining → killing → stopped | failed | dormant
  *   adopting (after a restart of the supervisor) → starting | ready | killing
  *
  * Only session_set_state moves a session. Each state except ready and idle (whose ends are the
@@ -22,6 +22,7 @@ enum session_state {
         SESSION_ADOPTING,  /* known from its record; its worker has not said HELLO to this supervisor */
         SESSION_DRAINING,  /* the door is closed; the worker ends its backend and itself */
         SESSION_KILLING,   /* the worker is gone or gave no sign: every process is being killed */
+        SESSION_DORMANT,   /* it was idle and nothing of it runs; who asks for its key starts its next generation */
         SESSION_STOPPED,   /* over, as asked; no process and no file is left */
         SESSION_FAILED,    /* over, by a fault; likewise nothing left */
         SESSION_STATE__MAX,
@@ -51,11 +52,12 @@ enum session_action {
         ACTION_SEND_STOP,  /* STOP to the worker */
         ACTION_KILL,       /* kill every process; EVENT_EMPTY follows */
         ACTION_KILL_AGAIN, /* the same, with a warning: it should have been over */
-        ACTION_BURY,       /* nothing is left: remove files, free the key, leave a tombstone */
+        ACTION_BURY,       /* nothing is left: remove files, free the key, leave a tombstone; or rest */
         SESSION_ACTION__MAX,
 };
 
-/* Stands for stopped or failed, whichever the session's is_failed says. */
+/* Stands for dormant where the session can be revived, else for stopped or failed, whichever its is_failed
+ * says. */
 #define SESSION_FINAL SESSION_STATE__MAX
 
 /* One cell: is_ignored means that the event says nothing new in this state. */

@@ -25,6 +25,12 @@ static void write_text(struct json_writer *w, const char *name, const char *valu
         json_writer_text(w, ",");
 }
 
+static void write_verbatim(struct json_writer *w, const char *name, const char *json)
+{
+        if (json)
+                json_writer_format(w, "\"%s\":%s,", name, json);
+}
+
 /* JSON numbers are read into 63 bits. */
 static void write_number(struct json_writer *w, const char *name, uint64_t value)
 {
@@ -68,6 +74,12 @@ static void write_program(struct json_writer *w, const struct server_config *ser
         write_text(w, "cwd", server->cwd);
 }
 
+/* A backend that was made for one request, or to be looked at, has no successor. */
+static bool kind_lasts(enum key_kind kind)
+{
+        return kind != KEY_REQUEST && kind != KEY_PROBE;
+}
+
 static void write_limits(struct json_writer *w, const struct session *s, const struct server_config *server)
 {
         static const char *const attach[] = {
@@ -77,6 +89,7 @@ static void write_limits(struct json_writer *w, const struct session *s, const s
         write_text(w, "attach", attach[server->attach]);
         write_bool(w, "awaits_request", s->awaits_request);
         write_bool(w, "is_managed", s->record.is_put);
+        write_bool(w, "revives", server->on_idle == ON_IDLE_REVIVE && kind_lasts((enum key_kind) s->record.kind));
         write_number(w, "idle_usec", s->record.idle_usec == USEC_INFINITY ? 0 : s->record.idle_usec);
         write_number(w, "start_usec", server->start_usec);
         write_number(w, "request_usec", server->request_usec);
@@ -109,11 +122,8 @@ int worker_spec_build(const struct session *s, const struct server_config *serve
         write_program(&w, server, command);
         write_limits(&w, s, server);
         write_text(&w, "tmp", s->paths.tmp);
-        if (s->record.config) {
-                json_writer_text(&w, "\"config\":");
-                json_writer_text(&w, s->record.config);
-                json_writer_text(&w, ",");
-        }
+        write_verbatim(&w, "config", s->record.config);
+        write_verbatim(&w, "revive", s->revive);
         write_values(&w, s);
         json_writer_text(&w, "}\n");
         return json_writer_finish(&w, ret, ret_size);

@@ -1,6 +1,8 @@
 #include "supervisor/workers.h"
 
+#include "common/json_scan.h"
 #include "common/log.h"
+#include "supervisor/dormant.h"
 #include "supervisor/rebuild.h"
 #include "supervisor/routers.h"
 #include "supervisor/session_logs.h"
@@ -167,6 +169,16 @@ static bool exited_cleanly(const struct session *s)
         return s->last_exit.is_known && s->last_exit.code == CLD_EXITED && s->last_exit.status == 0;
 }
 
+/* What a session that was idle can be revived with. Nobody wanted its end before that. */
+static void keep(struct session *s, const struct ipc_message *m)
+{
+        struct json_slice object, revive;
+
+        if (m->blob_size > 0 && json_validate(m->blob, m->blob_size, &object) >= 0 &&
+            json_get(object, "revive", &revive) >= 0 && json_slice_type(revive) == JSON_OBJECT)
+                dormant_keep(s, revive.data, revive.size);
+}
+
 int workers_on_gone(struct peer *peer, const struct ipc_message *m)
 {
         static const struct {
@@ -184,14 +196,19 @@ int workers_on_gone(struct peer *peer, const struct ipc_message *m)
         const struct ipc_gone *gone = m->body;
         struct session *s = peer->session;
         _cleanup_(failure_owned_freep) struct failure_owned *failure = NULL;
+        _cleanup_free_ char *json = NULL;
+        size_t size = 0;
 
         if (gone->cause == 0 || gone->cause >= ELEMENTSOF(causes))
                 return -EBADMSG;
         bool is_failure = causes[gone->cause].is_failure &&
                           !(gone->cause == GONE_BACKEND_EXITED && exited_cleanly(s));
-        bool has_failure = m->blob_size > 0 && failure_from_json(m->blob, m->blob_size, &failure) >= 0;
+        if (m->blob_size > 0 && failure_from_json(m->blob, m->blob_size, &failure) >= 0)
+                (void) failure_to_json(failure_get(failure), &json, &size); /* and nothing that came with it */
 
-        session_set_end(s, is_failure, causes[gone->cause].reason, has_failure ? m->blob : NULL, m->blob_size);
+        if (gone->cause == GONE_IDLE && s->end_reason == REASON__MAX)
+                keep(s, m);
+        session_set_end(s, is_failure, causes[gone->cause].reason, json, size);
         session_dispatch(s, EVENT_GONE);
         return 0;
 }
