@@ -7,8 +7,6 @@ import node_tools
 
 pytestmark = pytest.mark.skipif(bool(node_tools.missing()), reason=str(node_tools.missing()))
 
-THROUGH_ENVMUX = [("stdio", "2025-11-25"), ("http", "2025-11-25"), ("http", "2026-07-28")]
-
 
 @pytest.fixture(scope="module")
 def direct(tmp_path_factory):
@@ -24,7 +22,8 @@ def test_directly(direct, revision):
     assert run.missing() == [], "\n".join(map(str, run.findings))
 
 
-@pytest.mark.parametrize("transport, revision", THROUGH_ENVMUX)
+@pytest.mark.parametrize("revision", conformance.REVISIONS)
+@pytest.mark.parametrize("transport", conformance.TRANSPORTS)
 def test_through_envmux(envmux, tmp_path, direct, transport, revision):
     run = conformance.run_suite(envmux(conformance.configuration()).mcp(transport), revision, tmp_path)
     worse = run.worse_than(direct[revision])
