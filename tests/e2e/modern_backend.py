@@ -103,7 +103,8 @@ def rounds(request):
     """Two rounds: asks once, and ends when its state comes back."""
     if "requestState" not in request["params"]:
         return result(request, resultType="input_required", requestState="state of " + str(os.getpid()),
-                      inputRequests={"name": {"method": "elicitation/create", "params": {}}})
+                      inputRequests={"name": {"method": "elicitation/create", "params": {
+                          "mode": "form", "message": "?", "requestedSchema": {"type": "object", "properties": {}}}}})
     text(request, {"state": request["params"]["requestState"], "inputs": request["params"].get("inputResponses"),
                    "pid": os.getpid()})
 
@@ -140,6 +141,7 @@ TOOLS = {
     "big": lambda request, size: text(request, "z" * size), "deaf": deaf,
     "notify": lambda request, method, **params: (notify(method, **params), text(request, "notified")),
     "received": lambda request: text(request, received),
+    "holding": lambda request: text(request, sorted(held)),
     "cancelled": lambda request: text(request, cancelled),
     "listening": lambda request: text(request, list(listeners.values())),
     "crash": lambda request: (print("last words", file=sys.stderr, flush=True), os._exit(3)),
@@ -154,7 +156,7 @@ def list_tools(request):
     if os.environ.get("BACKEND_TOOLS") == "slow" and "slow" not in held:
         return held.__setitem__("slow", request)
     names = sorted(TOOLS)
-    at = int(request["params"].get("cursor", 0))
+    at = int(request.get("params", {}).get("cursor", 0))
     tools = [{"name": names[at], "inputSchema": schemas.get(names[at], {"type": "object"})}]
     more = {"nextCursor": str(at + 1)} if at + 1 < len(names) else {}
     result(request, tools=tools, ttlMs=0, cacheScope="public", **more)
@@ -208,8 +210,8 @@ def handle(message):
         result(message, protocolVersion="2025-11-25", capabilities={}, serverInfo={"name": "backend", "version": "1"})
     elif method == "initialize":
         error(message, -32022, supported=[VERSION])
-    elif era == "legacy" and method == "tools/call":
-        call(message)
+    elif era == "legacy" and method in ("tools/call", "tools/list"):
+        METHODS[method](message)
     elif era == "legacy" or meta.get(PREFIX + "protocolVersion") != VERSION or method not in METHODS:
         error(message, -32601)
     else:
