@@ -102,6 +102,14 @@ int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchan
         return 0;
 }
 
+void http_endpoint_leave(struct http_endpoint *endpoint, const char *client_id)
+{
+        struct client *client = http_endpoint_client(endpoint, client_id);
+
+        if (client)
+                client_leave(endpoint, client);
+}
+
 void http_endpoint_detach(struct http_endpoint *endpoint, const char *client_id)
 {
         struct client *client = clients_find(endpoint->worker->clients, client_id);

@@ -3,6 +3,7 @@
 #include "common/mcp.h"
 #include "worker/child.h"
 #include "worker/exchange.h"
+#include "worker/http_sse.h"
 #include "worker/http_tell.h"
 #include "worker/life.h"
 #include "worker/log_ring.h"
@@ -43,6 +44,7 @@ static int http_prepare(struct worker *worker)
         worker->endpoint_data = endpoint;
         endpoint->worker = worker;
         TAILQ_INIT(&endpoint->relays);
+        TAILQ_INIT(&endpoint->sses);
         endpoint->limits = http_limits_default();
         endpoint->mcp_path = strdup(worker->spec->http_path);
         if (!endpoint->mcp_path)
@@ -96,6 +98,8 @@ static void http_on_request(struct worker *worker, struct exchange *exchange)
                 life_end(worker->life, GONE_REPLACED, REASON_replaced, NULL);
                 return;
         }
+        if (!is_mcp && http_sse_request(endpoint, exchange))
+                return;
         if (refusal != REASON__INVALID)
                 exchange_refuse(exchange, refusal, NULL, NULL, 0);
         else if (relay_new(endpoint, exchange, is_mcp, &relay) < 0)

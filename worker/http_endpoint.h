@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 struct relay;
+struct http_sse;
 
 #define HTTP_TELLS_MAX 16 /* connections that tell the backend something; the newest push out the oldest */
 
@@ -16,6 +17,7 @@ struct http_endpoint {
         struct http_address *address;
         struct http_limits limits;          /* towards the backend */
         TAILQ_HEAD(, relay) relays;
+        TAILQ_HEAD(, http_sse) sses;        /* open streams of the HTTP+SSE transport */
         char *mcp_path;                     /* the spelling that the backend answers without a redirect */
         bool is_listening;
         struct http_conn *tells[HTTP_TELLS_MAX]; /* NULL where none is */
@@ -36,6 +38,9 @@ struct client *http_endpoint_client(const struct http_endpoint *endpoint, const 
  * -ENOSPC: as many as there may be are attached, and each has a request under way. */
 int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchange, const char *backend_id,
                          struct evbuffer *request, const char **ret_word);
+
+/* This client is gone: only it leaves. An unknown id is fine. */
+void http_endpoint_leave(struct http_endpoint *endpoint, const char *client_id);
 
 /* This client said DELETE; the last one ends the session. */
 void http_endpoint_detach(struct http_endpoint *endpoint, const char *client_id);

@@ -34,11 +34,10 @@ static const struct http_conn_ops tell_ops = {
 };
 
 static int send_request(struct http_conn *conn, const struct http_endpoint *endpoint, const char *method,
-                        const char *session_id, const char *body, size_t size)
+                        const char *target, const char *session_id, const char *body, size_t size)
 {
         const struct http_slice name = { method, strlen(method) };
-        const struct http_slice target = { endpoint->mcp_path, strlen(endpoint->mcp_path) };
-        int r = http_conn_start_request(conn, name, target);
+        int r = http_conn_start_request(conn, name, (struct http_slice) { target, strlen(target) });
 
         http_conn_set_close(conn);
         if (r >= 0)
@@ -56,8 +55,8 @@ static int send_request(struct http_conn *conn, const struct http_endpoint *endp
         return r < 0 ? r : http_conn_end(conn);
 }
 
-static void tell(struct http_endpoint *endpoint, const char *method, const char *session_id, const char *body,
-                 size_t size)
+static void tell(struct http_endpoint *endpoint, const char *method, const char *target, const char *session_id,
+                 const char *body, size_t size)
 {
         struct http_conn **slot = &endpoint->tells[endpoint->next_tell++ % HTTP_TELLS_MAX];
         int fd = http_address_connect(endpoint->address);
@@ -65,13 +64,13 @@ static void tell(struct http_endpoint *endpoint, const char *method, const char 
         *slot = http_conn_free(*slot);
         if (fd < 0 || http_conn_new(endpoint->worker->base, fd, HTTP_CLIENT, &endpoint->limits, &tell_ops, endpoint, slot) < 0)
                 return;
-        if (send_request(*slot, endpoint, method, session_id, body, size) < 0)
+        if (send_request(*slot, endpoint, method, target, session_id, body, size) < 0)
                 *slot = http_conn_free(*slot);
 }
 
-void http_tell_cancelled(struct http_endpoint *endpoint, const char *client_id, struct json_slice request_id)
+static void tell_cancelled(struct http_endpoint *endpoint, const char *target, const char *session_id,
+                           struct json_slice request_id)
 {
-        const struct client *client = http_endpoint_client(endpoint, client_id);
         struct json_writer w = { 0 };
         _cleanup_free_ char *body = NULL;
         size_t size = 0;
@@ -80,13 +79,25 @@ void http_tell_cancelled(struct http_endpoint *endpoint, const char *client_id, 
         json_writer_raw(&w, request_id.data, request_id.size);
         json_writer_text(&w, ",\"reason\":\"deadline\"}}");
         if (json_writer_finish(&w, &body, &size) >= 0)
-                tell(endpoint, "POST", client ? client->backend_id : "", body, size);
+                tell(endpoint, "POST", target, session_id, body, size);
+}
+
+void http_tell_cancelled(struct http_endpoint *endpoint, const char *client_id, struct json_slice request_id)
+{
+        const struct client *client = http_endpoint_client(endpoint, client_id);
+
+        tell_cancelled(endpoint, endpoint->mcp_path, client ? client->backend_id : "", request_id);
+}
+
+void http_tell_cancelled_at(struct http_endpoint *endpoint, const char *target, struct json_slice request_id)
+{
+        tell_cancelled(endpoint, target, "", request_id);
 }
 
 void http_tell_ended(struct http_endpoint *endpoint, const char *backend_id)
 {
         if (*backend_id)
-                tell(endpoint, "DELETE", backend_id, NULL, 0);
+                tell(endpoint, "DELETE", endpoint->mcp_path, backend_id, NULL, 0);
 }
 
 void http_tell_done(struct http_endpoint *endpoint)

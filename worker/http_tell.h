@@ -9,6 +9,9 @@
  * session at the backend. */
 void http_tell_cancelled(struct http_endpoint *endpoint, const char *client_id, struct json_slice request_id);
 
+/* The same where messages are posted to `target` (HTTP+SSE, MCP 2024-11-05). */
+void http_tell_cancelled_at(struct http_endpoint *endpoint, const char *target, struct json_slice request_id);
+
 /* Nobody will use this session of the backend any more: DELETE (MCP, "Session Management"). Nothing is said of
  * a session without an id. */
 void http_tell_ended(struct http_endpoint *endpoint, const char *backend_id);

@@ -22,6 +22,7 @@ libworker_a_SOURCES = \
 	worker/http_address.c worker/http_address.h \
 	worker/http_clients.c \
 	worker/http_endpoint.c worker/http_endpoint.h \
+	worker/http_sse.c worker/http_sse.h \
 	worker/http_tell.c worker/http_tell.h \
 	worker/id_scan.c worker/id_scan.h \
 	worker/idle.c worker/idle.h \
@@ -55,6 +56,7 @@ libworker_a_SOURCES = \
 	worker/socket_owner.c worker/socket_owner.h \
 	worker/spec.c worker/spec.h \
 	worker/sse_clients.c worker/sse_clients.h \
+	worker/sse_reader.c worker/sse_reader.h \
 	worker/stdio_endpoint.h \
 	worker/stdio_calls.c \
 	worker/stdio_endpoint.c \

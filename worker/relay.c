@@ -1,6 +1,7 @@
 #include "worker/relay_private.h"
 
 #include "worker/exchange.h"
+#include "worker/http_sse.h"
 #include "worker/http_tell.h"
 #include "worker/idle.h"
 #include "worker/relay_request.h"
@@ -16,6 +17,8 @@ static void relay_unlink(struct relay *relay)
 
 static void relay_done(struct relay *relay)
 {
+        if (relay->sse)
+                http_sse_relay_done(relay);
         struct idle *idle = relay->is_held ? relay->endpoint->worker->idle : NULL;
 
         http_conn_free(relay->backend);
@@ -48,7 +51,8 @@ void relay_fail(struct relay *relay, const struct failure *failure)
         struct json_slice id = { 0 };
 
         relay_unlink(relay);
-        (void) id_scan_result(&relay->id, &id);
+        if (!relay->is_unread)
+                (void) id_scan_result(&relay->id, &id);
         if (!exchange)
                 ; /* nobody waits */
         else if (!relay->is_answering && exchange->is_minted && failure->reason == REASON_replaced)
@@ -81,7 +85,7 @@ static void on_deadline(_unused_ evutil_socket_t fd, _unused_ short what, void *
                 return;
         }
         /* Of a modern request the end of its connection says it. */
-        if (!relay->is_modern && id_scan_result(&relay->id, &id))
+        if (!relay->is_modern && !relay->sse && id_scan_result(&relay->id, &id))
                 http_tell_cancelled(relay->endpoint, relay->client_id, id);
         relay_fail_reason(relay, REASON_deadline, NULL);
 }
@@ -208,7 +212,7 @@ void relay_body(struct relay *relay, const void *data, size_t size)
 {
         size_t retained = evbuffer_get_length(relay->retained) + size, max = retained_bytes_max(relay);
 
-        if (relay->is_mcp)
+        if (relay->is_mcp || relay->sse)
                 id_scan_feed(&relay->id, data, size);
         if (relay->is_refused && retained > max) {
                 relay_fail_reason(relay, relay->refusal, NULL);
@@ -235,6 +239,8 @@ void relay_end_of_request(struct relay *relay)
                 relay_fail_reason(relay, relay->refusal, NULL);
                 return;
         }
+        if (relay->sse)
+                http_sse_asked(relay);
         if (relay->backend)
                 (void) http_conn_end(relay->backend);
 }

@@ -1,6 +1,7 @@
 #include "worker/relay_private.h"
 
 #include "worker/exchange.h"
+#include "worker/http_sse.h"
 
 /* What starts with Envmux- is the worker's to say: a backend could have its own requests sent again. */
 static bool header_is_answered(const struct http_head *head, const struct http_header *header)
@@ -71,8 +72,20 @@ bool relay_answer_begin(struct relay *relay, const struct http_head *head, const
         return true;
 }
 
+/* Of the HTTP+SSE transport. */
+static void pass_sse(struct relay *relay, const void *data, size_t size)
+{
+        struct exchange *exchange = relay->exchange;
+        struct http_conn *backend = relay->backend;
+
+        if (http_sse_pass(relay, data, size) && http_conn_is_full(exchange->client))
+                http_conn_pause(backend);
+}
+
 void relay_answer_body(struct relay *relay, const void *data, size_t size)
 {
+        if (relay->is_event_stream && relay->sse)
+                return pass_sse(relay, data, size);
         if (relay->is_event_stream)
                 relay_events_pass(relay, data, size);
         else if (relay->exchange)
@@ -110,8 +123,11 @@ static void on_backend_head(_unused_ struct http_conn *conn, const struct http_h
         struct relay *relay = userdata;
 
         if (!relay->exchange)
-                on_head_unread(relay, head);
-        else if (!relay_redirect(relay, head) && !answer_delete(relay) && !relay_initialize_begin(relay, head))
+                return on_head_unread(relay, head);
+        relay->is_accepted = head->status < 300;
+        if (relay->sse && relay->is_endless && !http_sse_begin(relay, head))
+                return;
+        if (!relay_redirect(relay, head) && !answer_delete(relay) && !relay_initialize_begin(relay, head))
                 (void) relay_answer_begin(relay, head, NULL);
 }
 
@@ -131,6 +147,8 @@ static void on_backend_end(_unused_ struct http_conn *conn, void *userdata)
 
         if (relay->judged && !relay_initialize_end(relay))
                 return;
+        if (relay->sse && relay->is_event_stream) /* this one has no end of its own */
+                return relay_break(relay, 0);
         struct exchange *exchange = relay->exchange;
 
         if (exchange && relay->is_event_stream)

@@ -2,6 +2,7 @@
 
 #include "worker/exchange.h"
 #include "worker/carrier.h"
+#include "worker/http_sse.h"
 
 #define PARTIAL_BYTES_MAX (64u * 1024)
 
@@ -83,6 +84,8 @@ void relay_events_fail(struct relay *relay, const struct failure *failure, struc
         _cleanup_free_ char *body = NULL;
         size_t size;
 
+        if (relay->sse)
+                return http_sse_fail(relay, failure);
         if (id.size == 0 && relay->is_endless && !relay->is_torn)
                 return exchange_end(exchange);
         if (id.size == 0 || failure_to_jsonrpc(failure, id.data, id.size, &body, &size) < 0)

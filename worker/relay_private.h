@@ -33,6 +33,10 @@ struct relay {
         bool was_redirected;
         bool asked_with_slash;        /* the spelling of mcp_path that was sent: another relay may have changed it since */
 
+        struct http_sse *sse;         /* the HTTP+SSE client whose stream (is_endless) or POST it is; NULL: none */
+        bool is_accepted;             /* …its POST was */
+        bool is_unread;               /* of such a POST's answer only the status is looked at */
+
         struct evbuffer *judged;      /* answer to `initialize` so far, until it shows what it is; else NULL */
         struct event_reader judged_events;
         bool is_answering;            /* the response head went to the client */

@@ -94,7 +94,9 @@ tests_unit_test_call_SOURCES = tests/unit/test-call.c ctl/call_values.c ctl/fetc
 tests_unit_test_call_LDADD = $(UNIT_LIBS)
 
 WORKER_LIBS = libworker.a $(COMMON_LIBS) $(JSONC_LIBS) $(CMOCKA_LIBS)
-check_PROGRAMS += tests/unit/test-event-tail tests/unit/test-id-scan
+check_PROGRAMS += tests/unit/test-event-tail tests/unit/test-id-scan tests/unit/test-sse-reader
+tests_unit_test_sse_reader_SOURCES = tests/unit/test-sse-reader.c
+tests_unit_test_sse_reader_LDADD = $(WORKER_LIBS)
 tests_unit_test_event_tail_SOURCES = tests/unit/test-event-tail.c
 tests_unit_test_event_tail_LDADD = $(WORKER_LIBS)
 tests_unit_test_id_scan_SOURCES = tests/unit/test-id-scan.c
