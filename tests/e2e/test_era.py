@@ -1,6 +1,7 @@
 """Probes: which era of MCP a definition speaks is found out on a backend that no client uses, before the first
 stateless request is let near a session. The test plays the router; its own one is stopped meanwhile."""
 
+import concurrent.futures
 import json
 import pathlib
 import signal
@@ -98,6 +99,17 @@ def test_real_servers_show_their_era(place, entry, era):
     assert probe["state"] == "inactive" and probe["reason"] == "session_ended" and probe["era"] == era
     assert made.router.resolve("it", key="other").code == answer.code
     assert len(made.probes("--all")) == 1
+
+
+@pytest.mark.parametrize("entry", [pytest.param(node_server, marks=needs_node),
+                                   pytest.param(python_server, marks=needs_mcp2)])
+def test_a_slow_start_is_no_sign_of_age(place, entry):
+    """It finds initialize in its input too, right behind server/discover."""
+    wrapped = entry()
+    made = place(entry={"command": "/bin/sh", "args": ["-c", 'sleep 3; exec "$@"', "sh", wrapped["command"],
+                                                       *wrapped["args"]]})
+    assert made.router.resolve("it").code == OK
+    assert made.era() == "modern"
 
 
 def test_legacy_starts_nothing_else(place):
@@ -299,3 +311,41 @@ def test_a_session_shows_its_era(place):
     assert "Era: modern" in made.run.ctl("show", id).stdout
     row = made.run.ctl("servers").stdout.splitlines()[-1].split()
     assert row[0] == "it" and "modern" in row
+
+
+# ---- through the router ---------------------------------------------------------------------------
+
+
+def discover(run, key):
+    meta = {"protocolVersion": "2026-07-28", "clientCapabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    body = {"jsonrpc": "2.0", "id": key, "method": "server/discover",
+            "params": {"_meta": {f"io.modelcontextprotocol/{name}": value for name, value in meta.items()}}}
+    status, _, answer = run.http("POST", f"/it/s/{key}/mcp", body, {
+        "Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2026-07-28",
+        "Mcp-Method": "server/discover"})
+    return status, json.loads(answer)
+
+
+def test_clients_only_wait(place):
+    made = place("slow")
+    made.router.close()
+    with concurrent.futures.ThreadPoolExecutor(50) as pool:
+        jobs = [pool.submit(discover, made.run, f"k{i}") for i in range(50)]
+        made.backend()
+        (made.folder / "go").touch()
+        answers = [job.result() for job in jobs]
+    assert {status for status, _ in answers} == {200}
+    assert {answer["id"] for _, answer in answers} == {f"k{i}" for i in range(50)}
+    assert len(made.lines("starts")) == 51 and len(made.probes("--all")) == 1
+
+
+def test_a_live_session_is_not_the_one_that_is_asked(place):
+    made = place("exits")
+    made.router.close()
+    assert made.run.http("PUT", "/it/s/k", {})[0] == 201
+    status, answer = discover(made.run, "k")
+    assert (status, answer["error"]["code"], answer["id"]) == (400, -32000, "k")
+    made.probe_is_over()
+    assert [session["key"] for session in made.run.sessions()] == ["k"]
+    with Client(made.run.mcp("it", "k")) as client:
+        assert client.request("ping") == {}
