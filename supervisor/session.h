@@ -155,6 +155,11 @@ struct session *session_find_ended_id(const struct session_table *table, const c
 struct session *session_find_ended_key(const struct session_table *table, const char *principal, const char *server,
                                        enum key_kind kind, const char *key);
 
+/* Whether a worker may say that a further key leads to its session: never one of a caller's choice, by which it
+ * could take another's session. What a backend gave out leads back only to the session of a single request,
+ * which nothing else leads to. */
+bool session_may_have_alias(const struct session *session, unsigned kind, const char *key);
+
 /* Adds an alias, or makes an existing one the newest. 1: it changed what the key leads to, 0: it
  * was there and newest, -ENOMEM. When the session has SESSION_ALIASES_MAX already, its oldest alias
  * is removed and handed to *ret_evicted (the caller's, free()); else *ret_evicted is NULL. */

@@ -218,6 +218,19 @@ static void alias_link(struct session_table *t, struct session_alias *alias)
         alias->session->n_aliases++;
 }
 
+bool session_may_have_alias(const struct session *s, unsigned kind, const char *key)
+{
+        switch (kind) {
+        case KEY_TRANSPORT:
+        case KEY_CLIENT:
+                return s->record.kind != KEY_REQUEST && key[0];
+        case KEY_HANDLE:
+                return s->record.kind == KEY_REQUEST && key[0];
+        default:
+                return false;
+        }
+}
+
 int session_alias_add(struct session_table *t, struct session *s, enum key_kind kind, const char *key,
                       struct session_alias **ret_evicted)
 {

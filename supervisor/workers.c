@@ -28,21 +28,6 @@ static int alias_add(struct session *s, enum key_kind kind, const char *key)
         return 0;
 }
 
-/* A key that is no caller's choice: nobody can take another's session by an alias. What a backend gave
- * out leads back only to the session of a single request, which nothing else leads to. */
-static bool alias_is_valid(const struct session *s, uint64_t kind, const char *key)
-{
-        switch (kind) {
-        case KEY_TRANSPORT:
-        case KEY_CLIENT:
-                return s->record.kind != KEY_REQUEST && key[0] != '\0';
-        case KEY_HANDLE:
-                return s->record.kind == KEY_REQUEST && key[0] != '\0';
-        default:
-                return false;
-        }
-}
-
 /* READY, or IDLE where the worker has said already that nothing is in flight. */
 static void become_ready(struct session *s)
 {
@@ -121,7 +106,7 @@ int workers_on_alias(struct peer *peer, const struct ipc_message *m)
         struct session *s = peer->session;
 
         if (!IPC_STRING_OK(alias->id) || !IPC_STRING_OK(alias->key) || !streq(alias->id, s->record.id) ||
-            !alias_is_valid(s, alias->kind, alias->key))
+            !session_may_have_alias(s, alias->kind, alias->key))
                 return -EBADMSG;
         if (!alias->is_removed)
                 return alias_add(s, (enum key_kind) alias->kind, alias->key);

@@ -15,6 +15,7 @@ CONFIG = {"mcpServers": {
         "command": "sh",
         "args": ["-c", 'echo first >&2; echo "$0 second" >&2; exec "$1" --seed 7', "über",
                  str(LIBEXEC / "frozen-lake")],
+        "envmux": {"keys": ["header", "meta:a/b", "principal"]},
     },
 }}
 

@@ -53,6 +53,8 @@ def test_foreign_client_lists_and_shows(run):
         assert servers["addresses"] == [run.url]
         assert {s["name"]: (s["path"], s["sessions"]) for s in servers["servers"]} == {
             "lake": ("/lake/mcp", 1), "noisy": ("/noisy/mcp", 0)}
+        assert {(*s["keys"], s["keyless"]) for s in servers["servers"]} == {
+            ("path", "header", "transport", "shared"), ("path", "header", "principal", "meta:a/b", "shared")}
         metrics = control.Metrics()
         assert metrics["gauges"]["sessions"] == 1
         assert metrics["counters"]["sessions_created"] == 1

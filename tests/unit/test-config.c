@@ -133,6 +133,38 @@ static void own_keys_are_read(void **state)
         fixture_done(&f);
 }
 
+static bool may_create(const struct server_config *server, enum key_kind kind)
+{
+        assert_false(kind == KEY_SHARED);
+        return config_may_create(server, kind, "k");
+}
+
+static void keys_and_policy_decide_what_makes_a_session(void **state)
+{
+        struct fixture f;
+
+        fixture_init(&f);
+        assert_int_equal(load(&f,
+                "{'mcpServers': {'a': {'command': 'sh'},\n"
+                "  'b': {'command': 'sh', 'envmux': {'keys': ['client', 'meta:m'], 'keyless': 'per-request'}},\n"
+                "  'c': {'command': 'sh', 'envmux': {'keys': ['principal']}}}}"), 0);
+
+        const struct server_config *a = f.config->servers[0], *b = f.config->servers[1], *c = f.config->servers[2];
+
+        assert_true(may_create(a, KEY_NAMED) && may_create(a, KEY_TRANSPORT));
+        assert_false(may_create(a, KEY_CLIENT) || may_create(a, KEY_META) || may_create(a, KEY_REQUEST));
+        assert_true(config_may_create(a, KEY_SHARED, KEY_SHARED_MODERN));
+        assert_false(config_may_create(a, KEY_SHARED, KEY_SHARED_LEGACY));
+        assert_true(may_create(b, KEY_CLIENT) && may_create(b, KEY_META) && may_create(b, KEY_REQUEST));
+        assert_false(may_create(b, KEY_NAMED) || may_create(b, KEY_TRANSPORT));
+        assert_false(config_may_create(b, KEY_SHARED, KEY_SHARED_MODERN));
+        assert_true(config_may_create(c, KEY_SHARED, KEY_SHARED_MODERN));
+        assert_true(config_may_create(c, KEY_SHARED, KEY_SHARED_LEGACY));
+        assert_false(config_may_create(c, KEY_SHARED, "k"));
+        assert_false(may_create(b, KEY_HANDLE) || may_create(b, KEY_PROBE));
+        fixture_done(&f);
+}
+
 static void the_top_sets_defaults_of_entries(void **state)
 {
         struct fixture f;
@@ -332,6 +364,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(a_plain_entry_gets_every_default),
                 cmocka_unit_test(own_keys_are_read),
+                cmocka_unit_test(keys_and_policy_decide_what_makes_a_session),
                 cmocka_unit_test(the_top_sets_defaults_of_entries),
                 cmocka_unit_test(the_default_server_is_the_only_one_or_named_so),
                 cmocka_unit_test(strings_are_templates),

@@ -87,6 +87,23 @@ static void test_a_key_beats_an_alias(void **state)
         assert_ptr_equal(session_find(table(), "_", "lake", KEY_CLIENT, "hash"), a);
 }
 
+static void test_which_aliases_a_session_may_have(void **state)
+{
+        struct session *named = fixture_session("lake", "_", KEY_NAMED, "k");
+        struct session *meta = fixture_session("lake", "_", KEY_META, "m");
+        struct session *request = fixture_session("lake", "_", KEY_REQUEST, "r");
+
+        for (unsigned kind = 0; kind <= KEY__MAX; kind++) {
+                bool is_clients = kind == KEY_TRANSPORT || kind == KEY_CLIENT;
+
+                assert_int_equal(session_may_have_alias(named, kind, "x"), is_clients);
+                assert_int_equal(session_may_have_alias(meta, kind, "x"), is_clients);
+                assert_int_equal(session_may_have_alias(request, kind, "x"), kind == KEY_HANDLE);
+                assert_false(session_may_have_alias(named, kind, ""));
+                assert_false(session_may_have_alias(request, kind, ""));
+        }
+}
+
 static void test_aliases_are_bounded(void **state)
 {
         struct session *a = fixture_session("lake", "_", KEY_NAMED, "k");
@@ -176,6 +193,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_newest_alias_wins_and_the_former_comes_back, fixture_setup,
                                                 fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_a_key_beats_an_alias, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_which_aliases_a_session_may_have, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_aliases_are_bounded, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_tombstones, fixture_setup, fixture_teardown),
                 cmocka_unit_test(test_ids_and_tokens),
