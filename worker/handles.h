@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/handle.h"
+#include "common/jsonrpc.h"
 
 #define HANDLES_MAX 64u
 
@@ -22,3 +23,11 @@ void handles_remove(struct handles *handles, const char *key);
 /* Calls fn for each, the oldest first. */
 void handles_each(const struct handles *handles, handles_fn fn, void *userdata);
 unsigned handles_count(const struct handles *handles);
+
+/* ---- handles_read.c: where they stand in messages ---- */
+
+/* The key of the state that a request brings back (params.requestState); false without one. */
+bool handles_of_request(const struct jsonrpc_message *request, char ret[static IPC_KEY_SIZE]);
+
+/* Adds what an answer gives out: the requestState of an unfinished result, the taskId of a task. */
+void handles_take(struct handles *handles, const struct jsonrpc_message *answer);

@@ -49,7 +49,9 @@ static int http_prepare(struct worker *worker)
         endpoint->mcp_path = strdup(worker->spec->http_path);
         if (!endpoint->mcp_path)
                 return -ENOMEM;
-        return http_address_new(worker, &address_ops, endpoint, &endpoint->address);
+        int r = relay_single_init(endpoint);
+
+        return r < 0 ? r : http_address_new(worker, &address_ops, endpoint, &endpoint->address);
 }
 
 static int http_on_spawned(struct worker *worker)
@@ -176,6 +178,8 @@ static void http_done(struct worker *worker)
         if (!endpoint)
                 return;
         http_tell_done(endpoint);
+        if (endpoint->settle)
+                event_free(endpoint->settle);
         http_address_free(endpoint->address);
         free(endpoint->mcp_path);
         free(endpoint);

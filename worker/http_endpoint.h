@@ -22,6 +22,7 @@ struct http_endpoint {
         bool is_listening;
         struct http_conn *tells[HTTP_TELLS_MAX]; /* NULL where none is */
         unsigned next_tell;
+        struct event *settle;               /* of a session of a single request; else NULL */
 };
 
 /* A request for the MCP endpoint that stands alone (MCP 2026-07-28): it has no session, whatever ids it carries.

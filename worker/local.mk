@@ -17,7 +17,7 @@ libworker_a_SOURCES = \
 	worker/exchange.c worker/exchange.h \
 	worker/farewell.c worker/farewell.h \
 	worker/forward.c \
-	worker/handles.c worker/handles.h \
+	worker/handles.c worker/handles.h worker/handles_read.c \
 	worker/handshake.c worker/handshake.h \
 	worker/http_address.c worker/http_address.h \
 	worker/http_clients.c \
@@ -51,6 +51,7 @@ libworker_a_SOURCES = \
 	worker/relay_events.c \
 	worker/relay_initialize.c \
 	worker/relay_redirect.c \
+	worker/relay_single.c \
 	worker/relay_request.c worker/relay_request.h \
 	worker/revive.c worker/revive.h \
 	worker/socket_owner.c worker/socket_owner.h \

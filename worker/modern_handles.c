@@ -48,47 +48,21 @@ void modern_handles_settle(struct stdio *stdio)
                 event_active(stdio->modern.settle, EV_TIMEOUT, 0);
 }
 
-/* The key of a string member; NULL without one, or without memory. */
-static char *key_of(struct json_slice object, enum handle_kind kind, const char *name)
-{
-        struct json_slice value;
-        char key[IPC_KEY_SIZE];
-
-        if (object.size == 0 || json_get(object, name, &value) < 0 || handle_key(kind, value, key) < 0)
-                return NULL;
-        return strdup(key);
-}
-
 void modern_handles_request(struct stdio *stdio, struct call *call, const struct jsonrpc_message *message)
 {
-        if (is_single(stdio))
-                call->handle = key_of(message->params, HANDLE_STATE, "requestState");
-}
+        char key[IPC_KEY_SIZE];
 
-static const struct {
-        const char *result_type, *member;
-        enum handle_kind kind;
-} given[] = {
-        { "input_required", "requestState", HANDLE_STATE },
-        { "task", "taskId", HANDLE_TASK },
-};
+        if (is_single(stdio) && handles_of_request(message, key))
+                call->handle = strdup(key);
+}
 
 void modern_handles_answer(struct stdio *stdio, const struct call *call, const struct jsonrpc_message *message)
 {
         struct handles *handles = stdio->worker->handles;
-        struct json_slice type;
 
         if (!is_single(stdio) || message->result.size == 0)
                 return;
         if (call->handle) /* that round is over */
                 handles_remove(handles, call->handle);
-        if (json_get(message->result, "resultType", &type) < 0)
-                return;
-        for (size_t i = 0; i < ELEMENTSOF(given); i++)
-                if (json_string_is(type, given[i].result_type)) {
-                        _cleanup_free_ char *key = key_of(message->result, given[i].kind, given[i].member);
-
-                        if (key)
-                                (void) handles_add(handles, key);
-                }
+        handles_take(handles, message);
 }

@@ -29,6 +29,10 @@ static void relay_done(struct relay *relay)
         if (relay->judged)
                 evbuffer_free(relay->judged);
         event_reader_done(&relay->judged_events);
+        if (relay->single)
+                evbuffer_free(relay->single);
+        event_reader_done(&relay->single_events);
+        relay_single_settle(relay->endpoint);
         if (relay->keepalive)
                 event_free(relay->keepalive);
         if (relay->deadline)

@@ -32,3 +32,8 @@ void relay_client_gone(struct relay *relay);
 
 /* Answers the client with failure, or ends its stream with it. Frees relay and exchange. */
 void relay_fail(struct relay *relay, const struct failure *failure);
+
+/* A session of a single request (KEY_REQUEST) ends once no request is under way and nothing that was given out leads
+ * back to it; looked at from the loop. relay_single_init makes endpoint->settle, the endpoint frees it. */
+int relay_single_init(struct http_endpoint *endpoint);
+void relay_single_settle(struct http_endpoint *endpoint);

@@ -69,6 +69,7 @@ bool relay_answer_begin(struct relay *relay, const struct http_head *head, const
         }
         if (relay->is_event_stream)
                 relay_events_begin(relay);
+        relay_single_begin(relay);
         return true;
 }
 
@@ -86,6 +87,8 @@ void relay_answer_body(struct relay *relay, const void *data, size_t size)
 {
         if (relay->is_event_stream && relay->sse)
                 return pass_sse(relay, data, size);
+        if (relay_single_body(relay, data, size))
+                return;
         if (relay->is_event_stream)
                 relay_events_pass(relay, data, size);
         else if (relay->exchange)
@@ -151,6 +154,7 @@ static void on_backend_end(_unused_ struct http_conn *conn, void *userdata)
                 return relay_break(relay, 0);
         struct exchange *exchange = relay->exchange;
 
+        relay_single_end(relay);
         if (exchange && relay->is_event_stream)
                 relay_events_flush(relay);
         relay_free(relay);

@@ -4,6 +4,7 @@
  *   relay_answer.c      what the backend answers, on its way to the client
  *   relay_events.c      …as an event stream: kept alive, and ended with an error that its client can read
  *   relay_initialize.c  …to `initialize`, which attaches the client or does not
+ *   relay_single.c      …in a session of a single request, which ends with it unless it gives out what leads back
  *   relay_redirect.c    …as a redirect to the other spelling of its path */
 #pragma once
 
@@ -39,6 +40,8 @@ struct relay {
 
         struct evbuffer *judged;      /* answer to `initialize` so far, until it shows what it is; else NULL */
         struct event_reader judged_events;
+        struct evbuffer *single;      /* see relay_single_begin; else NULL */
+        struct event_reader single_events;
         bool is_answering;            /* the response head went to the client */
         bool is_event_stream;
         struct event_tail tail;
@@ -94,6 +97,16 @@ bool relay_initialize_end(struct relay *relay);
 
 /* The client left before it was known: what the backend may have made for it is let go. */
 void relay_initialize_gone(struct relay *relay);
+
+/* ---- relay_single.c: these do nothing in a session of another kind than KEY_REQUEST ---- */
+
+/* The answer is read as it passes: what it gives out (common/handle.h) must lead here before the client knows it.
+ * One that is no event stream is held back until its end. */
+void relay_single_begin(struct relay *relay);
+
+/* True: it is held back. */
+bool relay_single_body(struct relay *relay, const void *data, size_t size);
+void relay_single_end(struct relay *relay);
 
 /* ---- relay_events.c ---- */
 

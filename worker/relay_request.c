@@ -10,8 +10,10 @@ static bool header_is_forwarded(const struct exchange *exchange, const struct ht
 
         if (http_head_is_hop_by_hop(exchange->head, header))
                 return false;
-        /* The answer to `initialize` is read here. */
-        if (exchange->is_minted && http_slice_is_nocase(header->name, "Accept-Encoding"))
+        /* The answer to `initialize` is read here, and so are those of a session of a single request. */
+        bool is_read = exchange->is_minted || exchange->worker->spec->kind == KEY_REQUEST;
+
+        if (is_read && http_slice_is_nocase(header->name, "Accept-Encoding"))
                 return false;
         for (size_t i = 0; i < ELEMENTSOF(not_forwarded); i++)
                 if (http_slice_is_nocase(header->name, not_forwarded[i]))

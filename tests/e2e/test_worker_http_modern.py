@@ -111,6 +111,43 @@ def test_death_of_the_backend_reaches_every_request(worker):
     worker.wait_exit()
 
 
+# ---- sessions of single requests -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_session_of_one_request_ends_with_its_answer(start, stream):
+    worker = start(kind="request")
+    call = mc.begin_tool(worker, "count", to=3) if stream else mc.begin_tool(worker, "whoami")
+    assert "result" in worker.finish(call).message()
+    assert worker.supervisor.wait("GONE").body.cause == wh.DELETED
+    worker.wait_exit()
+
+
+def test_a_session_of_one_request_that_its_client_left_ends(start):
+    worker = start(kind="request")
+    call = mc.begin_tool(worker, "watch", stream=True)
+    assert worker.finish(call).status == 200
+    call.close()
+    assert worker.supervisor.wait("GONE").body.cause == wh.DELETED
+    worker.wait_exit()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_unfinished_answer_is_found_again_by_its_state(start, stream):
+    worker = start(kind="request")
+    result = mc.call(worker, "rounds", stream=stream).message()["result"]
+    assert result["resultType"] == "input_required"
+    # The answer is here, so the key was told.
+    alias = worker.supervisor.wait("ALIAS").body
+    assert alias.key.startswith(b"state.") and not alias.is_removed
+    params = {"name": "rounds", "arguments": {}, "requestState": result["requestState"], "inputResponses": {}}
+    answer = mc.send(worker, "tools/call", params, id=1).message()
+    assert json.loads(answer["result"]["content"][0]["text"]) == {"state": result["requestState"]}
+    assert worker.supervisor.wait("ALIAS", lambda frame: frame.body.is_removed).body.key == alias.key
+    assert worker.supervisor.wait("GONE").body.cause == wh.DELETED
+    worker.wait_exit()
+
+
 # ---- the official SDK at both ends ----------------------------------------------------------------
 
 

@@ -188,6 +188,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         gates.setdefault(arguments["id"], threading.Event()).set()
         self.answer(200, self.result(message, "done"))
 
+    def rounds(self, message, arguments):
+        """Asks for input once, as JSON or as a stream, and then says what came back."""
+        state = message["params"].get("requestState")
+        if state:
+            return self.answer(200, self.result(message, {"state": state}))
+        asked = {"jsonrpc": "2.0", "id": message["id"], "result": {
+            "resultType": "input_required", "requestState": "päge 1", "inputRequests": {}}}
+        if not arguments.get("stream"):
+            return self.answer(200, asked)
+        self.stream()
+        self.event({"jsonrpc": "2.0", "method": "notifications/progress", "params": {"progress": 0}})
+        self.event(asked)
+        self.chunk("")
+
     def die(self, message, arguments):
         print("last words", file=sys.stderr, flush=True)
         os._exit(3)
