@@ -44,7 +44,9 @@ libsupervisor_a_SOURCES = \
 	supervisor/prepare.c supervisor/prepare.h \
 	supervisor/rebuild.c supervisor/rebuild.h \
 	supervisor/record.c supervisor/record.h \
-	supervisor/resolve.c supervisor/resolve.h \
+	supervisor/resolve.c supervisor/resolve.h supervisor/resolve_internal.h \
+	supervisor/resolve_answer.c \
+	supervisor/resolve_era.c \
 	supervisor/router.c supervisor/router.h \
 	supervisor/router_files.c supervisor/router_files.h \
 	supervisor/router_push.c supervisor/router_push.h \

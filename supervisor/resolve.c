@@ -1,18 +1,12 @@
-#include "supervisor/resolve.h"
+#include "supervisor/resolve_internal.h"
 
 #include "common/json_scan.h"
 #include "common/log.h"
-#include "supervisor/admission.h"
 #include "supervisor/dormant.h"
-#include "supervisor/era.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/rebuild.h"
-#include "supervisor/router_push.h"
 #include "supervisor/routers.h"
 #include "supervisor/supervisor.h"
-
-#define RETRY_AFTER_SEC 2
-#define PROBES_MAX 3 /* for one question, while they end without having shown anything */
 
 struct resolver {
         struct supervisor *supervisor;
@@ -21,95 +15,6 @@ struct resolver {
         struct waiter_list late;      /* would be refused: looked at again once everything sent was read */
         struct waiter_list adopting;  /* would be refused, but a worker may still have to say HELLO */
 };
-
-/* What a question waits for while it hangs on a session. */
-enum resolve_stage {
-        STAGE_LAUNCH, /* the start that it caused or shares: a failure is its answer */
-        STAGE_END,    /* the end, or whatever else changes: it is asked again then */
-        STAGE_ERA,    /* what a probe finds out: it is asked again then */
-};
-
-struct question {
-        struct waiter waiter; /* first */
-        struct ipc_resolve asked;
-        char *config;         /* what the client configured, for the session this makes; JSON or NULL */
-        enum resolve_stage stage;
-        bool is_creator, is_late;
-        unsigned n_probes;
-};
-
-/* ---- answers ---------------------------------------------------------------------------------- */
-
-static void answer_ok(struct question *q, const struct session *s)
-{
-        struct ipc_resolved answer = { .code = RESOLVE_OK, .is_created = q->is_creator };
-
-        router_push_fill(s, &answer.session);
-        (void) IPC_SEND(q->waiter.peer->channel, IPC_RESOLVED, q->waiter.cookie, &answer);
-        waiter_end(&q->waiter);
-}
-
-static void answer_json(struct question *q, enum resolve_code code, const char *failure, size_t size)
-{
-        struct ipc_resolved answer = { .code = code };
-
-        (void) ipc_send(q->waiter.peer->channel, IPC_RESOLVED, q->waiter.cookie, &answer, sizeof(answer), failure,
-                        size);
-        waiter_end(&q->waiter);
-}
-
-static void answer_failure(struct question *q, enum resolve_code code, const struct failure *f)
-{
-        _cleanup_free_ char *json = NULL;
-        size_t size = 0;
-
-        (void) failure_to_json(f, &json, &size);
-        answer_json(q, code, json, json ? size : 0);
-}
-
-static void answer_reason(struct question *q, enum resolve_code code, enum reason reason)
-{
-        const struct failure f = {
-                .reason = reason,
-                .retry_after_sec = reason_http_status(reason) == 503 ? RETRY_AFTER_SEC : 0,
-        };
-
-        answer_failure(q, code, &f);
-}
-
-static void answer_ended(struct question *q, enum resolve_code code, const struct session *s)
-{
-        _cleanup_free_ char *json = NULL;
-        size_t size = 0;
-
-        if (session_failure_json(s, &json, &size) < 0)
-                answer_reason(q, code, REASON_internal);
-        else
-                answer_json(q, code, json, size);
-}
-
-/* No session: what is known of the one that has the key while it ends, or had it last, is told with it. */
-static void answer_unknown(struct question *q)
-{
-        const struct ipc_resolve *a = &q->asked;
-        const struct session_table *table = q->waiter.peer->supervisor->sessions;
-        const struct session *s = session_find(table, a->principal, a->server, (enum key_kind) a->kind, a->key);
-
-        if (!s)
-                s = session_find_ended_key(table, a->principal, a->server, (enum key_kind) a->kind, a->key);
-        if (s)
-                answer_ended(q, RESOLVE_UNKNOWN, s);
-        else
-                answer_reason(q, RESOLVE_UNKNOWN, REASON_unknown_session);
-}
-
-/* It sleeps on. */
-static void answer_dormant(struct question *q, struct session *s)
-{
-        if (q->asked.wake == WAKE_LEAVE)
-                dormant_drop_client(s, q->asked.transport);
-        answer_reason(q, RESOLVE_DORMANT, REASON_session_ended);
-}
 
 /* ---- finding and making ----------------------------------------------------------------------- */
 
@@ -125,7 +30,7 @@ static bool is_adopting(const struct supervisor *supervisor, const char *server,
         return false;
 }
 
-static void wait_for(struct question *q, struct session *s, enum resolve_stage stage)
+void question_wait_for(struct question *q, struct session *s, enum resolve_stage stage)
 {
         q->stage = stage;
         q->is_late = false;
@@ -144,7 +49,7 @@ static void question_refuse(struct question *q)
                 waiter_wait(&q->waiter, &resolver->late);
                 event_active(resolver->late_event, EV_TIMEOUT, 0);
         } else
-                answer_unknown(q);
+                question_answer_unknown(q);
 }
 
 /* What the question asks for. Where a client replaced a session whose settings were given with PUT, the
@@ -171,28 +76,17 @@ static struct session_request question_request(const struct question *q)
         return request;
 }
 
-/* error is lifecycle_create's. */
-static void answer_not_made(struct question *q, int error)
-{
-        if (error == -EBUSY)
-                q->waiter.peer->supervisor->counters.resolves_refused++;
-        else if (error != -ESHUTDOWN)
-                (void) log_errno(error, "cannot make a session of server %s", q->asked.server);
-        answer_reason(q, RESOLVE_FAILED,
-                      error == -EBUSY ? REASON_capacity : error == -ESHUTDOWN ? REASON_stopping : REASON_internal);
-}
-
 /* A session was made for the question; error is lifecycle_create's. */
 static void question_made(struct question *q, int error, struct session *s)
 {
         if (error < 0)
-                return answer_not_made(q, error);
+                return question_answer_not_made(q, error);
         if (session_is_reachable(s))
-                answer_ok(q, s);
+                question_answer_ok(q, s);
         else if (session_state_is_ending(s->state) || session_state_is_final(s->state) || s->state == SESSION_DORMANT)
-                answer_ended(q, RESOLVE_FAILED, s);
+                question_answer_ended(q, RESOLVE_FAILED, s);
         else
-                wait_for(q, s, STAGE_LAUNCH);
+                question_wait_for(q, s, STAGE_LAUNCH);
 }
 
 static void question_create(struct question *q, const struct server_config *server)
@@ -220,9 +114,9 @@ static void question_dormant(struct question *q, struct session *dormant)
         struct session *s = NULL;
 
         if (!server)
-                return answer_reason(q, RESOLVE_UNKNOWN, REASON_unknown_path);
+                return question_answer_reason(q, RESOLVE_UNKNOWN, REASON_unknown_path);
         if (q->asked.wake != WAKE_REVIVE)
-                return answer_dormant(q, dormant);
+                return question_answer_dormant(q, dormant);
         if (is_over && !dormant->record.is_put) {
                 lifecycle_stop(dormant, REASON_replaced, NULL, 0);
                 return question_create(q, server);
@@ -239,7 +133,7 @@ static void question_missing(struct question *q)
         const struct server_config *server = config_find(supervisor->config, a->server);
 
         if (!server)
-                answer_reason(q, RESOLVE_UNKNOWN, REASON_unknown_path);
+                question_answer_reason(q, RESOLVE_UNKNOWN, REASON_unknown_path);
         else if (!a->may_create || !config_may_create(server, (enum key_kind) a->kind, a->key))
                 question_refuse(q);
         else if (!rebuild_is_settled(supervisor->rebuild) ||
@@ -249,60 +143,13 @@ static void question_missing(struct question *q)
                 question_create(q, server);
 }
 
-static void question_probe(struct question *q, const struct server_config *server)
-{
-        struct session *probe;
-        int r = era_probe(q->waiter.peer->supervisor->eras, server, &probe);
-
-        if (r < 0)
-                return answer_not_made(q, r);
-        if (session_state_is_final(probe->state))
-                return answer_ended(q, RESOLVE_FAILED, probe);
-        q->n_probes++;
-        wait_for(q, probe, STAGE_ERA);
-}
-
-/* A session that came with a definition which is not in force any more keeps its era to itself. */
-static bool is_outdated(const struct session *s, const struct server_config *server)
-{
-        return !s->record.definition_hash || !streq(s->record.definition_hash, server->definition_hash);
-}
-
-/* A stateless request never finds out the era of a session's own backend: where that is unknown, a probe does
- * first, and where it is legacy, the client shall say initialize. s is what the question leads to and may be
- * NULL. True when the question was answered or waits. */
-static bool question_meets_era(struct question *q, const struct session *s)
-{
-        struct supervisor *supervisor = q->waiter.peer->supervisor;
-        const struct ipc_resolve *a = &q->asked;
-        const struct server_config *server = config_find(supervisor->config, a->server);
-
-        if (!rebuild_is_settled(supervisor->rebuild) || !a->is_modern || !a->may_create || !server || (s && is_outdated(s, server)) ||
-            (!s && !config_may_create(server, (enum key_kind) a->kind, a->key)))
-                return false;
-        enum backend_era era = era_presumed(supervisor->eras, server);
-
-        if (era == ERA_LEGACY) {
-                answer_reason(q, RESOLVE_LEGACY, REASON_legacy_only);
-                return true;
-        }
-        if (era == ERA_MODERN || server->transport != TRANSPORT_STDIO)
-                return false;
-        /* No room for a probe beside it: the session's worker tells what its backend says. */
-        if (s && session_is_reachable(s) && !admission_has_room(supervisor->admission, server))
-                return false;
-        question_probe(q, server);
-        return true;
-}
-
 /* It ends, and nothing will follow that this question may have. */
 static bool is_past_waiting(const struct question *q, const struct session *s)
 {
         return session_state_is_ending(s->state) && !q->asked.may_create && !s->record.revive;
 }
 
-/* Answers the question, or lets it wait in the right place. */
-static void question_look(struct question *q)
+void question_look(struct question *q)
 {
         const struct ipc_resolve *a = &q->asked;
         struct session *s = session_find(q->waiter.peer->supervisor->sessions, a->principal, a->server,
@@ -314,46 +161,20 @@ static void question_look(struct question *q)
         if (!s)
                 question_missing(q);
         else if (session_is_reachable(s) && !is_stale)
-                answer_ok(q, s);
+                question_answer_ok(q, s);
         else if (s->state == SESSION_DORMANT)
                 question_dormant(q, s);
         else if (session_state_is_ending(s->state) && s->record.revive && a->wake == WAKE_NOT)
-                answer_dormant(q, s);
+                question_answer_dormant(q, s);
         else if (is_past_waiting(q, s))
                 question_refuse(q);
         else if (session_state_is_ending(s->state) || is_stale || s->state == SESSION_ADOPTING)
-                wait_for(q, s, STAGE_END);
+                question_wait_for(q, s, STAGE_END);
         else
-                wait_for(q, s, STAGE_LAUNCH);
+                question_wait_for(q, s, STAGE_LAUNCH);
 }
 
 /* ---- waiting ---------------------------------------------------------------------------------- */
-
-static bool knows_era(const struct question *q)
-{
-        struct supervisor *supervisor = q->waiter.peer->supervisor;
-        const struct server_config *server = config_find(supervisor->config, q->asked.server);
-
-        return !server || era_presumed(supervisor->eras, server) != ERA_UNKNOWN;
-}
-
-static void question_on_probe(struct question *q)
-{
-        if (knows_era(q))
-                question_look(q);
-}
-
-/* The start of the probe has failed, as that of the session would have. One that was lost or stopped on its way
- * says nothing about the backend: the next one may. */
-static void question_on_probe_ended(struct question *q, const struct session *s)
-{
-        bool is_told = s->is_failed && s->end_reason != REASON_worker_lost;
-
-        if (!knows_era(q) && (is_told || q->n_probes >= PROBES_MAX))
-                answer_ended(q, RESOLVE_FAILED, s);
-        else
-                question_look(q);
-}
 
 static void question_on_change(struct waiter *w, struct session *s)
 {
@@ -363,7 +184,7 @@ static void question_on_change(struct waiter *w, struct session *s)
         if (q->stage == STAGE_ERA)
                 question_on_probe(q);
         else if (session_is_reachable(s) && !is_stale)
-                answer_ok(q, s);
+                question_answer_ok(q, s);
         else if (q->stage == STAGE_END && is_past_waiting(q, s))
                 question_refuse(q);
 }
@@ -375,14 +196,14 @@ static void question_on_ended(struct waiter *w, struct session *s)
         if (q->stage == STAGE_ERA)
                 question_on_probe_ended(q, s);
         else if (q->stage == STAGE_LAUNCH)
-                answer_ended(q, RESOLVE_FAILED, s);
+                question_answer_ended(q, RESOLVE_FAILED, s);
         else
                 question_look(q);
 }
 
 static void question_on_deadline(struct waiter *w)
 {
-        answer_reason((struct question *) w, RESOLVE_FAILED, REASON_unavailable);
+        question_answer_reason((struct question *) w, RESOLVE_FAILED, REASON_unavailable);
 }
 
 static void question_free(struct waiter *w)
@@ -482,7 +303,7 @@ int resolver_on_resolve(struct peer *peer, const struct ipc_message *m)
         }
         supervisor->counters.resolves++;
         if (waiter_is_surplus(&q->waiter))
-                answer_reason(q, RESOLVE_FAILED, REASON_overloaded);
+                question_answer_reason(q, RESOLVE_FAILED, REASON_overloaded);
         else
                 question_look(q);
         return 0;
