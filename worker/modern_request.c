@@ -4,6 +4,8 @@
 #include "worker/life.h"
 #include "worker/listen.h"
 
+#define LISTENERS_MAX 256u /* half of the connections that the door takes in */
+
 /* ---- how a request ends otherwise than by its answer ---- */
 
 static struct call *call_of(const struct stdio *stdio, const struct stream *stream)
@@ -71,6 +73,22 @@ static void knock(struct stdio *stdio)
                 call->is_own = true;
 }
 
+/* Listeners stay, calls come and go: there is always room for those. */
+static int make_listen(const struct stdio *stdio, const struct jsonrpc_message *message, struct listen **ret,
+                       enum reason *ret_reason)
+{
+        unsigned n = 0;
+        int r = -ENOBUFS;
+
+        for (const struct call *call = calls_next(stdio->calls, NULL); call; call = calls_next(stdio->calls, call))
+                n += call->listen != NULL;
+        if (n < LISTENERS_MAX)
+                r = listen_new(message, ret);
+        if (r < 0)
+                *ret_reason = r == -ENOBUFS ? REASON_overloaded : r == -E2BIG ? REASON_bad_request : REASON_internal;
+        return r;
+}
+
 static int forward(struct stdio *stdio, struct stream *stream, const struct jsonrpc_message *message,
                    enum reason *ret_reason)
 {
@@ -79,12 +97,10 @@ static int forward(struct stdio *stdio, struct stream *stream, const struct json
         struct listen *listen = NULL;
         struct mcp_envelope envelope;
         struct call *call;
-        int r = is_listen ? listen_new(message, &listen) : 0;
+        int r = is_listen ? make_listen(stdio, message, &listen, ret_reason) : 0;
 
-        if (r < 0) {
-                *ret_reason = r == -E2BIG ? REASON_bad_request : REASON_internal;
+        if (r < 0)
                 return r;
-        }
         r = forward_modern(stdio, stream, message, deadline, &call, ret_reason);
         if (r < 0) {
                 listen_free(listen);

@@ -29,6 +29,37 @@ static bool is_our_will(enum reason reason)
         return reason == REASON_stopping || !reason_is_infra(reason);
 }
 
+static void call_fail(struct stdio *stdio, struct call *call, const struct failure *failure)
+{
+        if (call->is_initialize)
+                handshake_given_up(stdio, call);
+        if (call->stream && call->listen && is_our_will(failure->reason))
+                modern_listen_end(call);
+        else if (call->stream)
+                stream_fail(call->stream, failure, token_slice(&call->id));
+        stdio_call_remove(stdio, call);
+}
+
+void stdio_call_fail_sole(struct stdio *stdio, const struct failure *failure)
+{
+        struct call *sole = NULL;
+
+        for (struct call *call = calls_next(stdio->calls, NULL); call; call = calls_next(stdio->calls, call)) {
+                if (call->listen) /* it has no answer but at its end */
+                        continue;
+                if (sole)
+                        return;
+                sole = call;
+        }
+        if (!sole)
+                return;
+        bool gave_up = sole->is_initialize;
+
+        call_fail(stdio, sole, failure);
+        if (gave_up)
+                handshake_try_next(stdio);
+}
+
 void stdio_calls_fail(struct stdio *stdio, const struct client *client, const struct failure *failure, bool is_told)
 {
         bool gave_up = false;
@@ -39,14 +70,8 @@ void stdio_calls_fail(struct stdio *stdio, const struct client *client, const st
                         continue;
                 if (is_told)
                         forward_cancelled(stdio, call, reason_text(failure->reason));
-                if (call->is_initialize)
-                        handshake_given_up(stdio, call);
                 gave_up |= call->is_initialize;
-                if (call->stream && call->listen && is_our_will(failure->reason))
-                        modern_listen_end(call);
-                else if (call->stream)
-                        stream_fail(call->stream, failure, token_slice(&call->id));
-                stdio_call_remove(stdio, call);
+                call_fail(stdio, call, failure);
         }
         if (gave_up)
                 handshake_try_next(stdio);

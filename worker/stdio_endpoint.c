@@ -26,8 +26,7 @@ static void on_long_line(uint64_t size, void *userdata)
         struct failure failure = { .reason = REASON_backend_protocol, .detail = "a line over message_bytes_max" };
 
         log_ring_addf(stdio->worker->logs, LOG_STDOUT, "[a line of %llu bytes was dropped]", (unsigned long long) size);
-        if (calls_count(stdio->calls) == 1)
-                stdio_calls_fail(stdio, NULL, &failure, false);
+        stdio_call_fail_sole(stdio, &failure);
 }
 
 static void on_broken(void *userdata)

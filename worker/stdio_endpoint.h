@@ -92,6 +92,9 @@ void stdio_call_remove(struct stdio *stdio, struct call *call);
  * waits for them. */
 void stdio_calls_fail(struct stdio *stdio, const struct client *client, const struct failure *failure, bool is_told);
 
+/* The only call that an answer can have been for ends with failure; nothing happens when there are several. */
+void stdio_call_fail_sole(struct stdio *stdio, const struct failure *failure);
+
 /* For calls_new: the call's time is over. */
 void stdio_on_deadline(struct call *call, void *userdata);
 

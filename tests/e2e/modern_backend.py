@@ -53,8 +53,9 @@ def release(request, name, value="released"):
     text(request, "done")
 
 
-def progress(request, name, step):
-    notify("notifications/progress", progressToken=held[name]["params"]["_meta"]["progressToken"], progress=step)
+def progress(request, name, step, size=0):
+    notify("notifications/progress", progressToken=held[name]["params"]["_meta"]["progressToken"], progress=step,
+           **({"message": "x" * size} if size else {}))
     text(request, "done")
 
 

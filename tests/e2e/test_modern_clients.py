@@ -1,5 +1,5 @@
-"""Stateless clients (MCP 2026-07-28) of the official Python SDK 2.x, through routers and workers, to a stdio
-backend that is made for it."""
+"""Stateless clients (MCP 2026-07-28) of the official SDKs, through routers and workers, to a stdio backend that is
+made for it."""
 
 import json
 import subprocess
@@ -8,11 +8,12 @@ import pytest
 
 import harness
 import modern_client
+import node_tools
 
 PYTHON = harness.VENV_MCP2 / "bin" / "python"
 DRIVER = harness.TOP / "tests" / "e2e" / "clients" / "modern.py"
 
-pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="needs build/venv-mcp2")
+needs_python = pytest.mark.skipif(not PYTHON.exists(), reason="needs build/venv-mcp2")
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def play(scenario, *urls):
     return json.loads(done.stdout)
 
 
+@needs_python
 def test_clients_that_share_an_instance_do_not_cross(start):
     run = start()
     seen = play("together", run.mcp())
@@ -39,14 +41,17 @@ def test_clients_that_share_an_instance_do_not_cross(start):
     assert len(set(seen["pids"])) == 1 and len(run.sessions()) == 1
 
 
+@needs_python
 def test_listeners_hear_the_news_and_the_end(start):
     assert play("listen", start().mcp()) == ["ToolsListChanged", "ResourceUpdated", True, "lost", {"a": 1}]
 
 
+@needs_python
 def test_giving_up_cancels_one_call(start):
     assert play("cancel", start().mcp()) == {"cancelled": 1, "answer": "kept"}
 
 
+@needs_python
 def test_a_backend_for_each_request(start):
     run = start(keyless="per-request")
     seen = play("single", run.mcp())
@@ -55,7 +60,21 @@ def test_a_backend_for_each_request(start):
     harness.wait_until(lambda: run.sessions() == [], "the end of every session")
 
 
+@needs_python
 def test_each_key_keeps_to_its_era(start):
     run = start()
     seen = play("eras", run.mcp(key="modern"), run.mcp(key="legacy"))
     assert seen == [{"a": 1}, {"a": 1}, "2025-11-25", {"a": 2}, True, {"a": 3}, {"a": 3}]
+
+
+@pytest.mark.skipif(bool(node_tools.missing()), reason=str(node_tools.missing()))
+def test_clients_of_the_typescript_sdk_do_not_cross(start):
+    done = subprocess.run(["node", node_tools.installed("modern.mjs"), start().mcp()], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {
+        "revisions": ["2026-07-28"] * 2,
+        "progress": {"one": [1, 2], "two": [10, 20]}, "answers": ["for one", "for two"],
+        "news": ["one notifications/tools/list_changed", "two notifications/resources/updated"],
+        "gone": "gave up", "kept": "kept",
+    }

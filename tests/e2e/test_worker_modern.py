@@ -1,6 +1,7 @@
 """envmux-worker in front of a stateless backend (MCP 2026-07-28) over stdio."""
 
 import base64
+import http.client
 import json
 import re
 
@@ -304,6 +305,42 @@ def test_a_crash_is_told_to_every_call(worker):
         assert message["error"]["data"]["envmux"]["stderr"] == ["last words"]
     answer = mc.call(worker, "echo")
     assert answer.status == 410 and answer.headers["Envmux-Gone"] == "1"
+
+
+def test_an_answer_that_is_too_long_fails_its_call_beside_listeners(start):
+    worker = start(message_bytes_max=1 << 20)
+    listener = mc.Listener(worker, toolsListChanged=True)
+    message = mc.call(worker, "big", id="b", size=2 << 20).message()
+    assert (message["id"], reason(message)) == ("b", "backend_protocol")
+    mc.tool(worker, "news", method="notifications/tools/list_changed")
+    assert listener.event()["method"] == "notifications/tools/list_changed"
+
+
+def test_a_client_that_does_not_read_loses_its_call_alone(start):
+    worker = start(buffer_bytes_max=8 << 20)
+    slow = mc.begin_tool(worker, "hold", meta={"progressToken": 0}, name="slow")
+    wait_until(lambda: mc.tool(worker, "holding") == ["slow"], "the call at the backend")
+    for step in range(40):
+        mc.tool(worker, "progress", name="slow", step=step, size=200_000)
+        if mc.tool(worker, "cancelled"):
+            break
+    assert len(mc.tool(worker, "cancelled")) == 1
+    with pytest.raises((http.client.IncompleteRead, ConnectionError)):
+        worker.finish(slow).body()
+
+
+def test_listeners_leave_room_for_calls(worker):
+    """The last one that fits, and the one after it."""
+    body, headers = mc.request("subscriptions/listen", {"notifications": {}})
+    open_ones = []
+    for _ in range(257):
+        open_ones.append(worker.begin("POST", "/mcp", json.dumps(body), wh.POST_HEADERS | headers))
+    answers = [worker.finish(connection) for connection in open_ones]
+    refused = [answer for answer in answers if answer.type == "application/json"]
+    assert [reason(answer.message()) for answer in refused] == ["overloaded"]
+    assert mc.tool(worker, "echo", a=1) == {"a": 1}
+    for answer in answers:
+        answer.close()
 
 
 # ---- subscriptions ------------------------------------------------------------------------------
