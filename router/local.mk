@@ -7,7 +7,7 @@ librouter_a_SOURCES = \
 	router/client.c router/client.h \
 	router/cors.c router/cors.h \
 	router/dormant.c router/dormant.h \
-	router/exchange.c router/exchange.h \
+	router/exchange.c router/exchange.h router/exchange_find.c \
 	router/forward.c router/forward.h \
 	router/guard.c router/guard.h \
 	router/hash.c router/hash.h \

@@ -1,6 +1,7 @@
 #include "router/stateless.h"
 
 #include "common/mcp.h"
+#include "router/cors.h"
 #include "router/peek.h"
 
 /* False when the request was answered: this server's backends do not speak the revision. */
@@ -54,6 +55,8 @@ static void find_shared(struct exchange *e)
 /* Nothing waits for an answer, and there is no session that it could matter to. */
 static void accept_notification(struct exchange *e)
 {
+        http_conn_start_response(e->client, 202);
+        cors_add_headers(e->client, e->origin);
         http_conn_respond(e->client, 202, NULL, NULL, 0);
         exchange_answered(e);
 }
