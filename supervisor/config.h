@@ -37,6 +37,7 @@ struct server_config {
         enum backend_era era;     /* ERA_UNKNOWN: a probe finds it out (supervisor/era.h) */
         enum idle_policy on_idle;
         unsigned sessions_max;
+        usec_t connection_usec, retry_usec; /* of event streams that can be resumed */
         usec_t idle_usec, lifetime_usec, start_usec, request_usec, drain_usec, rung_usec;
         uint64_t message_bytes_max;  /* one line of the backend's stdout, one request body */
         uint64_t buffer_bytes_max;   /* all queues of one session together */

@@ -87,6 +87,12 @@ const struct config_key config_keys[] = {
           .why = "time from the start of a backend to its first answer; npx with an empty cache takes half a minute" },
         { "request_timeout", BOTH(request_usec), DURATION(100 * USEC_PER_MSEC, 7 * DAY, "10min"),
           .why = "a request not answered by then is cancelled at the backend and answered with an error" },
+        { "stream_max", BOTH(connection_usec), DURATION(0, 7 * DAY, "0"),
+          .why = "how long one connection carries an event stream that its client can resume: then it is closed and the "
+                 "client asks again, which proxies and load balancers like better than connections without an end; "
+                 "0: it stays open" },
+        { "stream_retry", BOTH(retry_usec), DURATION(10 * USEC_PER_MSEC, 5 * USEC_PER_MINUTE, "1s"),
+          .why = "how long a client waits before it comes back for such a stream; most clients try twice" },
         { "drain_timeout", BOTH(drain_usec), DURATION(0, 10 * USEC_PER_MINUTE, "10s"),
           .why = "how long requests in flight may go on when their session is stopped" },
         { "stop_timeout", BOTH(rung_usec), DURATION(10 * USEC_PER_MSEC, USEC_PER_MINUTE, "2s"),

@@ -94,6 +94,8 @@ static void write_limits(struct json_writer *w, const struct session *s, const s
         write_number(w, "start_usec", server->start_usec);
         write_number(w, "request_usec", server->request_usec);
         write_number(w, "drain_usec", server->drain_usec);
+        write_number(w, "connection_usec", server->connection_usec);
+        write_number(w, "retry_usec", server->retry_usec);
         write_number(w, "rung_usec", server->rung_usec);
         write_number(w, "message_bytes_max", server->message_bytes_max);
         write_number(w, "buffer_bytes_max", server->buffer_bytes_max);

@@ -15,7 +15,7 @@ static struct client *find_idlest(const struct stdio *stdio)
         struct client *idlest = NULL;
 
         for (struct client *client = clients_next(clients, NULL); client; client = clients_next(clients, client))
-                if ((!idlest || client->used < idlest->used) && !client->get_stream &&
+                if ((!idlest || client->used < idlest->used) && !(client->get_stream && stream_is_connected(client->get_stream)) &&
                     !placement_newest_call(stdio->calls, client, true))
                         idlest = client;
         return idlest;

@@ -2,6 +2,8 @@
 
 #include "worker/exchange.h"
 
+#include <stdio.h>
+
 struct carrier {
         struct exchange *exchange;
         struct event *silence;
@@ -86,13 +88,32 @@ bool carrier_is_begun(const struct carrier *carrier)
         return carrier->is_begun;
 }
 
-void carrier_event(struct carrier *carrier, const char *message, size_t size)
+static void send_id(struct carrier *carrier, const char *id)
+{
+        exchange_send(carrier->exchange, "id: ", 4);
+        exchange_send(carrier->exchange, id, strlen(id));
+        exchange_send(carrier->exchange, "\n", 1);
+}
+
+void carrier_event(struct carrier *carrier, const char *id, const char *message, size_t size)
 {
         static const char before[] = "event: message\ndata: ", after[] = "\n\n";
 
+        if (id)
+                send_id(carrier, id);
         exchange_send(carrier->exchange, before, sizeof(before) - 1);
         exchange_send(carrier->exchange, message, size);
         exchange_send(carrier->exchange, after, sizeof(after) - 1);
+        carrier_wait(carrier, CARRIER_KEEPALIVE_USEC);
+}
+
+void carrier_prime(struct carrier *carrier, const char *id, usec_t retry_usec)
+{
+        char text[64];
+        int n = snprintf(text, sizeof(text), "retry: %llu\ndata: \n\n", (unsigned long long) (retry_usec / USEC_PER_MSEC));
+
+        send_id(carrier, id);
+        exchange_send(carrier->exchange, text, (size_t) n);
         carrier_wait(carrier, CARRIER_KEEPALIVE_USEC);
 }
 
@@ -109,13 +130,18 @@ void carrier_comment(struct carrier *carrier)
 {
         static const char comment[] = ": keepalive\n\n";
 
-        if (!http_conn_is_full(carrier->exchange->client))
+        if (!carrier_is_full(carrier))
                 exchange_send(carrier->exchange, comment, sizeof(comment) - 1);
 }
 
 size_t carrier_pending_bytes(const struct carrier *carrier)
 {
         return http_conn_pending_bytes(carrier->exchange->client);
+}
+
+bool carrier_is_full(const struct carrier *carrier)
+{
+        return http_conn_is_full(carrier->exchange->client);
 }
 
 struct exchange *carrier_release(struct carrier *carrier)

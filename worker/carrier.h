@@ -30,8 +30,11 @@ void carrier_wait(struct carrier *carrier, usec_t wait_usec);
 void carrier_begin(struct carrier *carrier, const struct carrier_session *session);
 bool carrier_is_begun(const struct carrier *carrier);
 
-/* After carrier_begin: one message as an event; a comment, unless the reader is behind anyway. */
-void carrier_event(struct carrier *carrier, const char *message, size_t size);
+/* After carrier_begin: one message as an event, id NULL: without one; an event without content, from which
+ * its client can resume and learns after how long to try (SSE, "retry"); a comment, unless the reader is
+ * behind anyway. */
+void carrier_event(struct carrier *carrier, const char *id, const char *message, size_t size);
+void carrier_prime(struct carrier *carrier, const char *id, usec_t retry_usec);
 void carrier_comment(struct carrier *carrier);
 
 /* After carrier_begin: the first event of the HTTP+SSE transport (MCP 2024-11-05), with an event id. */
@@ -39,6 +42,8 @@ void carrier_endpoint(struct carrier *carrier, const char *id, const char *uri);
 
 /* What the client has not taken yet. */
 size_t carrier_pending_bytes(const struct carrier *carrier);
+/* It should get no more before the exchange has drained. */
+bool carrier_is_full(const struct carrier *carrier);
 
 /* The ends: a whole JSON answer instead of an event stream; the proper end of an event stream; the
  * connection breaks. Each frees carrier and exchange. */

@@ -37,6 +37,8 @@ struct link {
 static void status_send(struct link *link, uint32_t cookie)
 {
         const struct worker *worker = link->worker;
+        bool keeps = worker->endpoint_data && worker->endpoint->kept_bytes;
+        size_t kept = keeps ? worker->endpoint->kept_bytes(worker) : 0;
         struct ipc_status status = {
                 .in_flight = idle_in_flight(worker->idle),
                 .clients = clients_count(worker->clients),
@@ -44,7 +46,7 @@ static void status_send(struct link *link, uint32_t cookie)
                 .bytes_in = worker->bytes_in,
                 .bytes_out = worker->bytes_out,
                 .idle_usec = idle_since_usec(worker->idle),
-                .bytes_buffered = worker->door ? door_pending_bytes(worker->door) : 0,
+                .bytes_buffered = kept + (worker->door ? door_pending_bytes(worker->door) : 0),
         };
 
         (void) IPC_SEND(link->channel, IPC_STATUS, cookie, &status);

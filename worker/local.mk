@@ -6,6 +6,7 @@ libworker_a_SOURCES = \
 	worker/attach.c worker/attach.h \
 	worker/backend.c worker/backend.h \
 	worker/backlog.c worker/backlog.h \
+	worker/batch.c worker/batch.h \
 	worker/call.c worker/call.h \
 	worker/carrier.c worker/carrier.h \
 	worker/child.c worker/child.h \
@@ -13,6 +14,7 @@ libworker_a_SOURCES = \
 	worker/deliver.c \
 	worker/door.c worker/door.h \
 	worker/drain.c worker/drain.h \
+	worker/event_store.c worker/event_store.h \
 	worker/event_tail.c worker/event_tail.h \
 	worker/exchange.c worker/exchange.h \
 	worker/farewell.c worker/farewell.h \
@@ -60,6 +62,7 @@ libworker_a_SOURCES = \
 	worker/sse_reader.c worker/sse_reader.h \
 	worker/stdio_endpoint.h \
 	worker/stdio_calls.c \
+	worker/stdio_streams.c \
 	worker/stdio_endpoint.c \
 	worker/stdio_pipe.c worker/stdio_pipe.h \
 	worker/stream.c worker/stream.h \

@@ -130,25 +130,12 @@ static bool pass(struct stdio *stdio, struct client *client, struct stream *stre
         return false;
 }
 
-static int stream_make(struct stdio *stdio, struct exchange *exchange, struct client *client, enum stream_kind kind,
-                       unsigned n_calls, struct stream **ret)
-{
-        int r = stream_new(exchange, kind, stdio->stream_bytes_max, &stdio_stream_ops, stdio, ret);
-
-        if (r < 0)
-                return r;
-        exchange->endpoint_data = *ret;
-        (*ret)->client = client;
-        (*ret)->n_calls = n_calls;
-        return 0;
-}
-
 static void take_request(struct stdio *stdio, struct exchange *exchange, struct client *client,
                          const struct jsonrpc_message *message)
 {
         struct stream *stream;
 
-        if (stream_make(stdio, exchange, client, STREAM_SINGLE, 1, &stream) < 0)
+        if (stdio_stream_new(stdio, exchange, STREAM_SINGLE, client, 1, &stream) < 0)
                 return exchange_refuse(exchange, REASON_internal, NULL, message->id.data, message->id.size);
         pass(stdio, client, stream, message);
 }
@@ -204,7 +191,7 @@ static void take_batch(struct stdio *stdio, struct exchange *exchange, struct cl
                 return exchange_refuse(exchange, REASON_bad_request, "an element may not stand in a batch", NULL, 0);
         if (requests == 0)
                 return take_unanswered(stdio, exchange, client, batch);
-        if (stream_make(stdio, exchange, client, STREAM_BATCH, requests, &stream) < 0)
+        if (stdio_stream_new(stdio, exchange, STREAM_BATCH, client, requests, &stream) < 0)
                 return exchange_refuse(exchange, REASON_internal, NULL, NULL, 0);
         pass(stdio, client, stream, batch);
 }

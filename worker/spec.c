@@ -57,6 +57,8 @@ static const struct field fields[] = {
         { "is_managed", FIELD_BOOL, AT(is_managed) },
         { "revives", FIELD_BOOL, AT(revives) },
         { "idle_usec", FIELD_NUMBER, AT(idle_usec) },
+        { "connection_usec", FIELD_NUMBER, AT(connection_usec) },
+        { "retry_usec", FIELD_NUMBER, AT(retry_usec) },
         { "start_usec", FIELD_NUMBER, AT(start_usec) },
         { "request_usec", FIELD_NUMBER, AT(request_usec) },
         { "drain_usec", FIELD_NUMBER, AT(drain_usec) },
@@ -74,6 +76,7 @@ static struct spec *spec_new_default(void)
                 return NULL;
         spec->generation = 1;
         spec->idle_usec = 30 * USEC_PER_MINUTE;
+        spec->retry_usec = USEC_PER_SEC;
         spec->start_usec = USEC_PER_MINUTE;
         spec->request_usec = 10 * USEC_PER_MINUTE;
         spec->drain_usec = 10 * USEC_PER_SEC;

@@ -29,6 +29,7 @@ struct spec {
         bool revives;                  /* a fresh backend may follow this one when it was idle: its clients are kept */
         char *revive;                  /* what this one follows with (worker/revive.h); may be NULL */
         usec_t idle_usec;              /* 0: never */
+        usec_t connection_usec, retry_usec; /* of streams that can be resumed; connection_usec 0: no end */
         usec_t start_usec, request_usec, drain_usec, rung_usec;
         uint64_t message_bytes_max, buffer_bytes_max, log_bytes_max;
 };

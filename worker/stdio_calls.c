@@ -29,15 +29,21 @@ static bool is_our_will(enum reason reason)
         return reason == REASON_stopping || !reason_is_infra(reason);
 }
 
-static void call_fail(struct stdio *stdio, struct call *call, const struct failure *failure)
+/* True when it was the backend's initialize. */
+static bool call_fail(struct stdio *stdio, struct call *call, const struct failure *failure, bool is_told)
 {
-        if (call->is_initialize)
+        bool gave_up = call->is_initialize;
+
+        if (is_told)
+                forward_cancelled(stdio, call, reason_text(failure->reason));
+        if (gave_up)
                 handshake_given_up(stdio, call);
         if (call->stream && call->listen && is_our_will(failure->reason))
                 modern_listen_end(call);
         else if (call->stream)
                 stream_fail(call->stream, failure, token_slice(&call->id));
         stdio_call_remove(stdio, call);
+        return gave_up;
 }
 
 void stdio_call_fail_sole(struct stdio *stdio, const struct failure *failure)
@@ -51,12 +57,7 @@ void stdio_call_fail_sole(struct stdio *stdio, const struct failure *failure)
                         return;
                 sole = call;
         }
-        if (!sole)
-                return;
-        bool gave_up = sole->is_initialize;
-
-        call_fail(stdio, sole, failure);
-        if (gave_up)
+        if (sole && call_fail(stdio, sole, failure, false))
                 handshake_try_next(stdio);
 }
 
@@ -66,15 +67,20 @@ void stdio_calls_fail(struct stdio *stdio, const struct client *client, const st
 
         for (struct call *call = calls_next(stdio->calls, NULL), *next; call; call = next) {
                 next = calls_next(stdio->calls, call);
-                if (client && call->client != client)
-                        continue;
-                if (is_told)
-                        forward_cancelled(stdio, call, reason_text(failure->reason));
-                gave_up |= call->is_initialize;
-                call_fail(stdio, call, failure);
+                if (!client || call->client == client)
+                        gave_up |= call_fail(stdio, call, failure, is_told);
         }
         if (gave_up)
                 handshake_try_next(stdio);
+}
+
+void stdio_stream_fail(struct stdio *stdio, const struct stream *stream, const struct failure *failure)
+{
+        for (struct call *call = calls_next(stdio->calls, NULL), *next; call; call = next) {
+                next = calls_next(stdio->calls, call);
+                if (call->stream == stream)
+                        (void) call_fail(stdio, call, failure, true);
+        }
 }
 
 /* What still waits for the backend's handshake is its client's no more. */
@@ -100,6 +106,7 @@ void stdio_client_leave(struct stdio *stdio, struct client *client, const struct
         sse_client_left(stdio, client);
         if (client->get_stream)
                 stream_end(TAKE_PTR(client->get_stream));
+        stdio_streams_forget(stdio, client);
         asked_forget_client(stdio->asked, client);
         clients_alias_of(worker->clients, client, true, on_alias_end, worker->link);
         clients_detach(worker->clients, client);
@@ -142,29 +149,6 @@ bool stdio_version_is_fine(const struct stdio *stdio, const struct exchange *exc
                         return true;
         return false;
 }
-
-/* A client that leaves does not cancel in these revisions: the call goes on, and keeps the session
- * busy until it is answered. */
-static void on_stream_lost(struct stream *stream, void *userdata)
-{
-        struct stdio *stdio = userdata;
-
-        if (stream->kind == STREAM_GET) {
-                stream->client->get_stream = NULL;
-                return;
-        }
-        if (waiting_forget_stream(&stdio->handshake.waiting, stream))
-                return;
-        for (struct call *call = calls_next(stdio->calls, NULL); call; call = calls_next(stdio->calls, call)) {
-                if (call->stream != stream)
-                        continue;
-                call->stream = NULL;
-                call->is_held = true;
-                idle_hold(stdio->worker->idle);
-        }
-}
-
-const struct stream_ops stdio_stream_ops = { .on_lost = on_stream_lost };
 
 void stdio_on_deadline(struct call *call, void *userdata)
 {

@@ -10,6 +10,7 @@
 #include "worker/revive.h"
 
 #define STREAM_SHARE 4 /* one client may leave this part of the session's budget unread */
+#define STORE_SHARE 4  /* what streams that can be resumed keep, all together */
 #define BROKEN_USEC USEC_PER_SEC /* the exit of a backend follows the end of its output at once, or never */
 
 /* ---- the backend's output ---- */
@@ -74,17 +75,7 @@ static void get_end(struct stdio *stdio, struct exchange *exchange)
                 return exchange_refuse(exchange, REASON_unsupported_version, NULL, NULL, 0);
         if (stdio_client_of(stdio, exchange, &client, &reason) < 0)
                 return exchange_refuse(exchange, reason, NULL, NULL, 0);
-        if (client->get_stream)
-                return exchange_refuse(exchange, REASON_stream_conflict, NULL, NULL, 0);
-        struct stream *stream;
-
-        if (stream_new(exchange, STREAM_GET, stdio->stream_bytes_max, &stdio_stream_ops, stdio, &stream) < 0)
-                return exchange_refuse(exchange, REASON_internal, NULL, NULL, 0);
-        exchange->endpoint_data = stream;
-        exchange_uncount(exchange);
-        stream->client = client;
-        client->get_stream = stream;
-        deliver_backlog(client, stream);
+        stdio_stream_get(stdio, exchange, client);
 }
 
 /* Clients send any Accept with a DELETE, and servers of 2024-11-05 never looked at it. */
@@ -175,8 +166,10 @@ static void on_request_end(struct worker *worker, struct exchange *exchange)
         method_find(exchange, &has_path)->end(worker->endpoint_data, exchange);
 }
 
-static void on_client_drained(_unused_ struct worker *worker, _unused_ struct exchange *exchange)
+static void on_client_drained(_unused_ struct worker *worker, struct exchange *exchange)
 {
+        if (exchange->endpoint_data && exchange->is_received)
+                stream_drained(exchange->endpoint_data);
 }
 
 static void on_room(struct worker *worker)
@@ -210,6 +203,8 @@ static int init(struct worker *worker)
         stdio->half_bytes_max = worker->spec->buffer_bytes_max / 2;
         stdio->stream_bytes_max = worker->spec->buffer_bytes_max / STREAM_SHARE;
         worker->endpoint_data = stdio; /* freed by done(), complete or not */
+        stdio->resumption.retry_usec = worker->spec->retry_usec;
+        stdio->resumption.connection_usec_max = worker->spec->connection_usec;
         stdio->broken = evtimer_new(worker->base, on_broken_timer, stdio);
         int r = calls_new(worker->base, stdio_on_deadline, stdio, &stdio->calls);
 
@@ -219,6 +214,8 @@ static int init(struct worker *worker)
                 r = modern_handles_init(stdio);
         if (r >= 0)
                 r = revive_read(stdio);
+        if (r >= 0)
+                r = event_store_new(worker->spec->buffer_bytes_max / STORE_SHARE, &stdio->resumption.events);
         return r >= 0 && !stdio->broken ? -ENOMEM : r;
 }
 
@@ -260,6 +257,14 @@ static void fail_all(struct worker *worker, const struct failure *failure)
              client = clients_next(worker->clients, client))
                 if (client->get_stream)
                         stream_end(TAKE_PTR(client->get_stream));
+        stdio_streams_forget(stdio, NULL);
+}
+
+static size_t kept_bytes(const struct worker *worker)
+{
+        const struct stdio *stdio = worker->endpoint_data;
+
+        return event_store_bytes(stdio->resumption.events);
 }
 
 static void on_quiet(struct worker *worker)
@@ -281,6 +286,9 @@ static void done(struct worker *worker)
 
         if (!stdio)
                 return;
+        for (struct event_log *log; stdio->resumption.events && (log = event_store_next(stdio->resumption.events, NULL));)
+                stream_free(event_log_owner(log));
+        event_store_free(stdio->resumption.events);
         stdio_pipe_free(stdio->pipe);
         calls_free(stdio->calls);
         asked_free(stdio->asked);
@@ -308,6 +316,7 @@ const struct endpoint_ops endpoint_stdio = {
         .on_child_exited = on_child_exited,
         .fail_all = fail_all,
         .keep = keep,
+        .kept_bytes = kept_bytes,
         .close_input = close_input,
         .done = done,
 };

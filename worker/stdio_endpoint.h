@@ -3,6 +3,7 @@
  *
  *   stdio_endpoint.c  the endpoint's calls: life, and one row per HTTP method
  *   stdio_calls.c     clients and the requests they wait for: how both end
+ *   stdio_streams.c   streams of clients: which can be resumed, what becomes of their calls, GET
  *   post.c            POST: checks, body, what kind of message it is
  *   handshake.c       initialize: the first is forwarded, later ones are answered from its result
  *   attach.c          a client comes: policy, room, keys
@@ -61,15 +62,29 @@ struct stdio {
         struct backlog unattached;      /* what the backend said before any client was attached */
         const struct failure *failure;  /* set once the session has ended: the answer to everything */
         size_t body_bytes;              /* of request bodies that are being received */
+        struct stream_resumption resumption; /* for clients whose revision has it */
         size_t stream_bytes_max;        /* what one slow client may leave unread */
         size_t half_bytes_max;          /* the session's byte budget, for each direction */
         struct sse_list sses;           /* open streams of the HTTP+SSE transport */
         struct event *broken;           /* the backend closed its output and has not exited yet */
 };
 
-/* ---- stdio_calls.c ---- */
+/* ---- stdio_streams.c ---- */
 
 extern const struct stream_ops stdio_stream_ops; /* userdata: struct stdio */
+
+/* The stream that exchange is answered on, for client, with n_calls responses due: one that can be resumed where the client's revision
+ * has that (2025-11-25 and later). The exchange's endpoint_data is set. */
+int stdio_stream_new(struct stdio *stdio, struct exchange *exchange, enum stream_kind kind, struct client *client,
+                     unsigned n_calls, struct stream **ret);
+
+/* A GET of client, fresh or by Last-Event-ID. Answers or keeps the exchange. */
+void stdio_stream_get(struct stdio *stdio, struct exchange *exchange, struct client *client);
+
+/* Nothing is kept for client (NULL: for anyone) any more; their calls have ended. */
+void stdio_streams_forget(struct stdio *stdio, const struct client *client);
+
+/* ---- stdio_calls.c ---- */
 
 /* The attached client an exchange speaks for: by its Mcp-Session-Id, or without one the only one
  * attached. 0, or the reason for which there is none. */
@@ -94,6 +109,9 @@ void stdio_calls_fail(struct stdio *stdio, const struct client *client, const st
 
 /* The only call that an answer can have been for ends with failure; nothing happens when there are several. */
 void stdio_call_fail_sole(struct stdio *stdio, const struct failure *failure);
+
+/* The calls that stream waits for end with failure, and the backend hears of it. */
+void stdio_stream_fail(struct stdio *stdio, const struct stream *stream, const struct failure *failure);
 
 /* For calls_new: the call's time is over. */
 void stdio_on_deadline(struct call *call, void *userdata);

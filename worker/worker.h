@@ -66,6 +66,8 @@ struct endpoint_ops {
          * as a JSON object (the caller's) for its spec; -ENOENT: none of them could come back.
          * Before fail_all. May be NULL: nothing would do. */
         int (*keep)(struct worker *worker, char **ret);
+        /* Bytes kept for clients that are away, beside what is queued on connections. May be NULL. */
+        size_t (*kept_bytes)(const struct worker *worker);
         /* First rung of the stop ladder: stdin is closed, or nothing where there is none. */
         void (*close_input)(struct worker *worker);
         void (*done)(struct worker *worker);

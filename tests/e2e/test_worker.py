@@ -282,7 +282,7 @@ def test_a_call_whose_client_left_can_still_be_cancelled(worker):
 
 def test_silence_is_filled_with_comments(worker):
     """Clients give up on a head or a body that says nothing for long: after 15 s there is a comment."""
-    client = worker.initialize()
+    client = worker.initialize(version="2025-06-18")
     stream = client.get()
     answer = worker.finish(client.start("hold", {"name": "x"}, id="slow"))
     assert answer.type == "text/event-stream"
@@ -302,7 +302,7 @@ def test_a_request_past_its_deadline_is_cancelled_and_answered(start):
 
 def test_requests_of_other_clients_do_not_put_a_deadline_off(start):
     worker = start(request_usec=500_000)
-    first, second = worker.initialize(), worker.initialize()
+    first, second = (worker.initialize(version="2025-06-18") for _ in range(2))
     waiting = first.start("hold", {"name": "x"}, id=1)
     for _ in range(50_000):
         second.tool("echo")
@@ -318,8 +318,13 @@ def test_batches_of_2025_03_26(worker):
     client = worker.initialize(version="2025-03-26")
     call = {"jsonrpc": "2.0", "method": "tools/call", "params": {"name": "echo", "arguments": {"x": 1}}}
     answer = client.post([call | {"id": 1}, {"jsonrpc": "2.0", "method": "notifications/x"}, call | {"id": 2}])
-    assert answer.type == "text/event-stream"
-    assert sorted(event["id"] for event in answer.events()) == [1, 2]
+    assert answer.type == "application/json"
+    assert sorted(response["id"] for response in json.loads(answer.body())) == [1, 2]
+    log = call | {"params": {"name": "log"}}
+    answer = client.post([log | {"id": 3}, call | {"id": 4}, log | {"id": 5}])
+    assert answer.type == "text/event-stream"  # more than responses
+    events = answer.events()
+    assert [event.get("id") or event["params"]["data"] for event in events] == ["log 0", 3, 4, "log 0", 5]
     assert client.post([{"jsonrpc": "2.0", "method": "notifications/x"}]).status == 202
     assert client.post([call | {"id": 1}, {"jsonrpc": "2.0"}]).status == 400
     assert all(line.startswith("{") for line in client.tool("received"))
@@ -557,7 +562,7 @@ def test_odd_lines_are_no_messages(worker):
 
 def test_a_client_that_does_not_read_is_cut_off_and_stops_nobody_else(start):
     worker = start(buffer_bytes_max=8 << 20, message_bytes_max=4 << 20)
-    slow, client = worker.initialize(), worker.initialize()
+    slow, client = (worker.initialize(version="2025-06-18") for _ in range(2))
     call = slow.start("hold", {"name": "x"}, id=1, token=1)
     wait_until(lambda: any('"hold"' in line for line in client.tool("received")), "the call at the backend")
     for i in range(4):
@@ -649,7 +654,7 @@ def test_an_idle_session_ends(start):
 
 def test_a_call_keeps_the_session_from_being_idle(start):
     worker = start(idle_usec=300_000)
-    client = worker.initialize()
+    client = worker.initialize(version="2025-06-18")
     call = client.start("hold", {"name": "x"})
     status = worker.supervisor.wait("STATUS", lambda frame: frame.body.in_flight == 1)
     worker.supervisor.wait("STATUS", lambda frame: True, since=worker.supervisor.index(status))

@@ -213,16 +213,21 @@ class Response:
     def __init__(self, connection, raw):
         self.connection, self.raw = connection, raw
         self.status, self.headers = raw.status, raw.headers
+        self.last_event_id = self.retry = None
         self.type = (raw.headers.get("Content-Type") or "").split(";")[0]
 
     def event(self):
-        """The next message of the event stream; None at its end."""
+        """The next message of the event stream; None at its end. What only primes a client is passed over."""
         data = None
         while line := self.raw.readline():
-            line = line.rstrip(b"\r\n")
-            if line.startswith(b"data:"):
-                data = line[5:].lstrip()
-            elif not line and data is not None:
+            name, _, value = line.decode().rstrip("\r\n").partition(":")
+            if name == "data":
+                data = value.lstrip()
+            elif name == "id":
+                self.last_event_id = value.lstrip()
+            elif name == "retry":
+                self.retry = int(value)
+            elif line.isspace() and data:
                 return json.loads(data)
         return None
 
@@ -275,8 +280,11 @@ class Client:
         except ValueError:
             return text
 
-    def get(self):
-        return self.worker.request("GET", "/mcp", None, {"Accept": "text/event-stream"} | self.headers())
+    def get(self, **headers):
+        return self.worker.request("GET", "/mcp", None, {"Accept": "text/event-stream"} | self.headers(**headers))
+
+    def resume(self, event_id):
+        return self.get(Last_Event_ID=event_id)
 
     def delete(self):
         return self.worker.request("DELETE", "/mcp", None, {"Accept": "*/*"} | self.headers())
