@@ -52,6 +52,15 @@ static struct sse *sse_find(const struct stdio *stdio, const char *id)
         return NULL;
 }
 
+/* Its POSTs may name nothing but the id, the first one before the client is attached. */
+static void tell_alias(const struct sse *sse, bool is_removed)
+{
+        const struct worker *worker = sse->stdio->worker;
+
+        if (worker->spec->kind != KEY_TRANSPORT || !streq(worker->spec->key, sse->id))
+                link_alias(worker->link, KEY_TRANSPORT, sse->id, is_removed);
+}
+
 /* ---- how a stream ends ---- */
 
 /* A session that was reached by this transport alone has nobody left, nor has one that waits for the
@@ -70,6 +79,8 @@ static void ended(struct sse *sse)
         struct client *client = sse->client;
         const struct failure failure = { .reason = REASON_session_ended, .detail = "its client closed the event stream" };
 
+        if (!client)
+                tell_alias(sse, true);
         sse_free(sse);
         if (stdio->failure)
                 return;
@@ -214,6 +225,7 @@ void sse_get_end(struct stdio *stdio, struct exchange *exchange)
                 return exchange_refuse(exchange, REASON_session_attached, NULL, NULL, 0);
         if (endpoint_uri(exchange, &uri) < 0 || sse_new(stdio, exchange, &sse) < 0)
                 return exchange_refuse(exchange, REASON_internal, NULL, NULL, 0);
+        tell_alias(sse, false);
         stream_endpoint(sse->stream, sse->id, uri);
 }
 

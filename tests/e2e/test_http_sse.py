@@ -36,6 +36,8 @@ def run(envmux):
         "replacing": server(attach="replace"),
         "keyed": server(keys=["path"]),
         "hasty": server(idle_timeout="300ms"),
+        "revived": server(idle_timeout="300ms", on_idle="revive"),
+        "shared": server(keys=["path", "principal"]),
     }})
 
 
@@ -93,10 +95,10 @@ def test_a_named_session_stays_when_its_stream_ends(run):
 
 def test_the_session_header_names_a_session(run):
     with SseClient(run, "/lake/sse", [("Envmux-Session", "h")]) as client:
-        assert client.post({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
-            "protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}},
-            headers=[("Content-Type", "application/json"), ("Envmux-Session", "h")]).status == 202
-        assert client.answer_to(0)["result"]
+        assert client.initialize()["result"]  # by the id alone: some clients send their headers with one of the two
+        assert client.post({"jsonrpc": "2.0", "id": 9, "method": "ping"},
+                           headers=[("Content-Type", "application/json"), ("Envmux-Session", "h")]).status == 202
+        assert client.answer_to(9)["result"] == {}
         assert [(s["kind"], s["key"]) for s in run.sessions()] == [("named", "h")]
 
 
@@ -243,6 +245,14 @@ def test_clients_of_one_session_share_no_ids(run):
         assert b.answer_to(second)["result"]
 
 
+def test_clients_without_a_key_share_where_the_server_says_so(run):
+    with SseClient(run, "/shared/sse") as a, SseClient(run, "/shared/sse") as b:
+        assert a.initialize()["result"] and b.initialize()["result"]
+        assert a.call("environment")["pid"] == b.call("environment")["pid"]
+        assert [s["kind"] for s in run.sessions()] == ["shared"]
+    harness.wait_until(lambda: run.sessions()[0]["clients"] == 0, "the clients to be detached")
+
+
 def test_a_server_that_rejects_a_second_client(run):
     with SseClient(run, "/rejecting/s/k/sse") as first, SseClient(run, "/rejecting/s/k/sse") as early:
         assert first.initialize()["result"]
@@ -322,6 +332,15 @@ def test_idleness_ends_the_stream_but_no_call(run):
         client.call("release", name="a")
         assert client.rest() == ([], True)
     gone(run)
+
+
+def test_a_client_whose_stream_ended_is_not_brought_back(run):
+    with SseClient(run, "/revived/sse") as client:
+        client.initialize()
+        assert client.rest() == ([], True)
+        gone(run)
+        assert client.post({"jsonrpc": "2.0", "id": 9, "method": "ping"}).status == 404
+        assert run.sessions() == []
 
 
 def test_a_killed_router_ends_the_session(run):
