@@ -42,10 +42,22 @@ static bool deliver_on_call(const struct call *call, const struct jsonrpc_messag
         return stream_message(call->stream, text, size);
 }
 
+/* All backlogs together stay within the session's budget, however many clients there are. */
+static bool backlogs_have_room(const struct stdio *stdio, size_t size)
+{
+        const struct clients *clients = stdio->worker->clients;
+        size_t bytes = stdio->unattached.bytes;
+
+        for (const struct client *client = clients_next(clients, NULL); client; client = clients_next(clients, client))
+                bytes += client->backlog.bytes;
+        return bytes + size <= stdio->half_bytes_max;
+}
+
 static void backlog_put(struct stdio *stdio, struct client *client, const struct jsonrpc_message *message)
 {
         struct backlog *backlog = client ? &client->backlog : &stdio->unattached;
-        unsigned dropped = backlog_add(backlog, message->whole.data, message->whole.size);
+        unsigned dropped = backlogs_have_room(stdio, message->whole.size)
+                ? backlog_add(backlog, message->whole.data, message->whole.size) : 1;
 
         if (dropped > 0)
                 log_ring_addf(stdio->worker->logs, LOG_STDOUT, "[%u messages without a stream were dropped]", dropped);

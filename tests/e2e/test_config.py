@@ -110,6 +110,7 @@ BAD = [
     own(max_sessions=0),
     own(max_sessions="5"),
     own(attach="joyn"),
+    own(on_idle="sleep"),
     own(keys=[]),
     own(keys=["cookie"]),
     own(keys=["meta:a b"]),
@@ -143,6 +144,7 @@ BAD_TOGETHER = [
     own(idle_timeout="5000d"),
     own(buffer_max="1M", message_max="2M"),
     own(keys=["meta:a", "meta:b"]),
+    {"mcpServers": {"lake": HTTP | {"envmux": {"transport": "http", "on_idle": "revive"}}}},
     own(keys=["principal"], keyless="reject"),
 ]
 

@@ -12,6 +12,7 @@ import mcp
 import pytest
 from mcp.client.streamable_http import streamable_http_client
 
+import sse_wire
 from harness import ENVMUX, wait_until
 from mcp_client import Client, McpError
 
@@ -347,3 +348,28 @@ def test_the_end_is_the_end_without_it(envmux):
         with pytest.raises(McpError) as caught:
             client.call("echo")
         assert "idle" in caught.value.envmux["detail"]
+
+
+def test_a_stateless_session_sleeps_with_its_settings(envmux):
+    """Clients of 2026-07-28 have no handshake: what comes back is the key's."""
+    run = envmux({"mcpServers": {"tools": {
+        "command": sys.executable, "args": [str(BACKEND.with_name("modern_backend.py"))],
+        "envmux": {"on_idle": "revive", "idle_timeout": "300ms"}}}})
+    assert run.http("PUT", "/tools/s/k", {"seed": 42})[0] == 201
+    sleeps(run)
+    prefix = "io.modelcontextprotocol/"
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/list",
+            "params": {"_meta": {prefix + "protocolVersion": "2026-07-28", prefix + "clientCapabilities": {}}}}
+    headers = {"Accept": "application/json, text/event-stream", "MCP-Protocol-Version": "2026-07-28",
+               "Mcp-Method": "tools/list"}
+    status, _, answer = run.http("POST", "/tools/s/k/mcp", body, headers)
+    assert status == 200, answer
+    awake = session(run, key="k")
+    assert (awake["generation"], awake["seed"]) == (2, 42)
+
+
+def test_a_client_of_http_sse_is_gone_with_its_stream(envmux):
+    run = envmux(config())
+    with sse_wire.SseClient(run, "/tools/sse") as client:
+        client.initialize()
+        wait_until(lambda: run.sessions() == [], "the end, and no sleep")

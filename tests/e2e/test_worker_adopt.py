@@ -162,3 +162,19 @@ def test_a_client_leaves_before_the_handshake_is_done(start):
     assert client.delete().status == 200
     answer = harness.Worker.finish(begun).message()
     assert answer["error"]["data"]["envmux"]["reason"] == "session_ended"
+
+
+def test_what_waits_for_all_of_them_is_bounded(start):
+    worker = start(buffer_bytes_max=64 << 10)
+    clients = [harness.Client(worker, f"t{n}") for n in range(20)]
+    for client in clients:
+        assert client.tool("echo", a=1) == {"a": 1}
+    padding = "x" * 4000
+    line = json.dumps({"jsonrpc": "2.0", "method": "notifications/tools/list_changed", "params": {"p": padding}})
+    answer = '{"jsonrpc":"2.0","id":$ID,"result":{"content":[]}}'
+    speaker = harness.Client(worker, "speaker")
+    assert "result" in speaker.call("raw", line=answer + "\n" + line + "\n")
+    heard = [len(harness.Worker.finish(client.start("echo")).events()) for client in clients
+             if client.transport_id != "speaker"]
+    # Half of 64 KiB holds seven of these, the newest of all clients aside, whose stream may have taken one.
+    assert 5 <= heard.count(2) <= 8 and heard.count(0) >= 11

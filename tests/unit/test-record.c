@@ -32,6 +32,8 @@ static void test_what_is_written_comes_back(void **state)
                 .kind = KEY_NAMED, .generation = 3, .token = "secret", .created_usec = UINT64_C(1790000000123456),
                 .has_seed = true, .seed = INT64_MIN, .idle_usec = USEC_INFINITY, .lifetime_usec = 5,
                 .labels = (char[]) { "{\"run\":\"é\"}" }, .config = (char[]) { "{\"size\":4, \"p\":0.80}" }, .is_put = true, .body_digest = "beef",
+                .revive = (char[]) { "{\"clients\":[{\"id\":\"\\u00e9\"}]}" }, .aliases = (char[]) { "[[2,\"t\"]]" },
+                .dormant_usec = UINT64_MAX,
         };
         struct record back;
 
@@ -47,6 +49,9 @@ static void test_what_is_written_comes_back(void **state)
         assert_string_equal(back.config, record.config);
         assert_null(back.definition_hash);
         assert_true(back.is_put);
+        assert_string_equal(back.revive, record.revive);
+        assert_string_equal(back.aliases, record.aliases);
+        assert_true(back.dormant_usec == UINT64_MAX);
         record_done(&back);
 }
 

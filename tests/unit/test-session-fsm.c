@@ -132,6 +132,26 @@ static void test_a_lost_worker_is_a_failure(void **state)
         assert_string_equal(session_state_to_active(session->state), "failed");
 }
 
+/* What can be revived rests, whatever its processes died of once it was to end; but only once. */
+static void test_what_can_be_revived_rests(void **state)
+{
+        struct session *session = fixture_session("lake", "_", KEY_NAMED, "k");
+
+        session_dispatch(session, EVENT_LAUNCH);
+        session_dispatch(session, EVENT_READY);
+        session->record.revive = strdup("{}");
+        session_dispatch(session, EVENT_GONE);
+        session_dispatch(session, EVENT_WORKER_LOST);
+        session_dispatch(session, EVENT_EMPTY);
+        assert_int_equal(session->state, SESSION_DORMANT);
+        assert_string_equal(session_state_to_active(session->state), "inactive");
+        session_dispatch(session, EVENT_EMPTY);
+        session_dispatch(session, EVENT_READY);
+        assert_int_equal(session->state, SESSION_DORMANT);
+        session_dispatch(session, EVENT_STOP);
+        assert_true(is_final(session->state));
+}
+
 /* STOP reaches a worker that says HELLO only afterwards. */
 static void test_stop_before_hello(void **state)
 {
@@ -177,6 +197,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_nothing_lasts_for_ever, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_a_whole_life, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_a_lost_worker_is_a_failure, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_what_can_be_revived_rests, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_stop_before_hello, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_deadline_comes_from_the_loop, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_leaving_a_state_drops_its_deadline, fixture_setup, fixture_teardown),
