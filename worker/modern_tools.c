@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #define PARKED_MAX 256u
+#define PAGES_MAX 256u                /* of a longer list the rest is not known */
 #define LIST_USEC (10 * USEC_PER_SEC) /* for each page; a backend that takes longer is asked no more */
 #define FRESH_USEC USEC_PER_SEC       /* after a list of this age a name that is not on it is asked for again */
 
@@ -165,6 +166,7 @@ static void list_begin(struct stdio *stdio)
                 return;
         tool_list_clear(&stdio->modern.tools);
         stdio->modern.is_outdated = false;
+        stdio->modern.n_pages = 0;
         ask(stdio, (struct json_slice) { 0 });
         if (!stdio->modern.listing)
                 list_done(stdio, TOOLS_UNTOLD);
@@ -178,6 +180,7 @@ void modern_tools_response(struct stdio *stdio, const struct jsonrpc_message *me
         if (message->result.size == 0 || json_get(message->result, "tools", &tools) < 0)
                 return list_done(stdio, TOOLS_UNTOLD);
         tool_list_add(&modern->tools, tools);
+        modern->tools.is_cut |= ++modern->n_pages == PAGES_MAX;
         modern->listing = NULL;
         if (!modern->tools.is_cut && json_get(message->result, "nextCursor", &cursor) >= 0 &&
             json_slice_type(cursor) == JSON_STRING)

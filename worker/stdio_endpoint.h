@@ -42,6 +42,7 @@ struct modern {
         enum tools_state tools_state;
         struct tool_list tools;
         struct call *listing;           /* the worker's own tools/list, while it is under way */
+        unsigned n_pages;               /* of that list so far */
         bool is_outdated;               /* the tools changed while it was */
         usec_t listed_usec;
         TAILQ_HEAD(, parked) parked;    /* calls that wait for the list */

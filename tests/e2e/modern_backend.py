@@ -154,6 +154,8 @@ def list_tools(request):
     """One tool a page. As BACKEND_TOOLS wants: not at all, or after the next notification."""
     if os.environ.get("BACKEND_TOOLS") == "none":
         return error(request, -32601)
+    if os.environ.get("BACKEND_TOOLS") == "endless":
+        return result(request, tools=[], nextCursor="more")
     if os.environ.get("BACKEND_TOOLS") == "slow" and "slow" not in held:
         return held.__setitem__("slow", request)
     names = sorted(TOOLS)

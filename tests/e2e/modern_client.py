@@ -2,7 +2,10 @@
 
 import json
 import pathlib
+import re
 import sys
+
+import pytest
 
 import worker_harness as wh
 
@@ -12,6 +15,31 @@ VERSION = "2026-07-28"
 PREFIX = "io.modelcontextprotocol/"
 SUBSCRIPTION = PREFIX + "subscriptionId"
 NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri", "tasks/get": "taskId"}
+
+
+@pytest.fixture
+def start(tmp_path_factory):
+    """Starts workers, in front of modern_backend.py unless told otherwise."""
+    workers = []
+
+    def make(command=COMMAND, **options):
+        workers.append(wh.Worker(tmp_path_factory.mktemp("w"), command, **options))
+        return workers[-1]
+
+    yield make
+    for made in workers:
+        made.close()
+    for made in workers:
+        assert not re.search("Sanitizer|runtime error", made.stderr()), made.stderr()
+
+
+@pytest.fixture
+def worker(start):
+    return start()
+
+
+def reason(message):
+    return message["error"]["data"]["envmux"]["reason"]
 
 
 def envelope(**more):
