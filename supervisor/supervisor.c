@@ -218,15 +218,17 @@ static int parts_make(struct supervisor *supervisor)
         if (r >= 0)
                 r = janitor_new(supervisor, &supervisor->janitor);
         if (r >= 0)
-                r = rebuild_new(supervisor, &supervisor->rebuild);
-        if (r >= 0)
                 r = peers_new(supervisor, supervisor->listen.ipc, &supervisor->peers);
         if (r < 0)
                 return log_errno(r, "cannot start");
         if (!tracking_has_cgroups(supervisor->tracking))
                 log_notice("sessions are tracked by process tree%s",
                            supervisor->options.tracking == TRACKING_AUTO ? ": no writable cgroup v2 tree" : "");
-        return control_open(supervisor);
+        r = control_open(supervisor);
+        /* Last: adopted sessions take what is left of the file descriptors, not what we cannot be without. */
+        if (r >= 0)
+                r = rebuild_new(supervisor, &supervisor->rebuild);
+        return r < 0 ? log_errno(r, "cannot start") : 0;
 }
 
 int supervisor_new(const struct supervisor_options *options, struct config *config_consume, struct supervisor **ret)
