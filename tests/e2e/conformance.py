@@ -73,13 +73,16 @@ class Run:
         return [name for name in self.required if name not in self.passed()]
 
     def worse_than(self, other):
-        """The findings of this run on checks that the other one found better, and the scenarios only that one ran."""
+        """The findings of this run on checks that the other one found better, and the successes it never came to."""
         worse = []
         for finding in self.findings:
             there = other.checks.get(finding.scenario, {}).get(finding.check)
             if RANKS[finding.status] > RANKS.get(there, 0):
                 worse.append(finding)
-        worse += [Finding(name, "-", "FAILURE", "did not run") for name in other.checks if name not in self.checks]
+        for scenario, checks in other.checks.items():
+            here = self.checks.get(scenario, {})
+            worse += [Finding(scenario, check, "FAILURE", "was not made") for check, status in checks.items()
+                      if status == "SUCCESS" and check not in here]
         return worse
 
     def __str__(self):
@@ -100,9 +103,10 @@ def read_run(folder, revision):
     return Run(revision, required(revision), dict(checks), findings)
 
 
-def run_suite(url, revision, folder):
-    """Runs all scenarios of a revision against a URL; what did not end in time counts as failed."""
-    command = ["node", suite(), "server", "--url", url, "--requirements", revision, "--timeout", str(SCENARIO_MSEC)]
+def run_suite(url, revision, folder, scenario=None):
+    """Runs all scenarios of a revision, or one, against a URL; what did not end in time counts as failed."""
+    command = ["node", suite(), "server", "--url", url, "--timeout", str(SCENARIO_MSEC)]
+    command += ["--spec-version", revision, "--scenario", scenario] if scenario else ["--requirements", revision]
     with contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run([*command, "-o", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                        timeout=RUN_SECONDS, check=False)

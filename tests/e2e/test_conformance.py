@@ -29,3 +29,16 @@ def test_through_envmux(envmux, tmp_path, direct, transport, revision):
     worse = run.worse_than(direct[revision])
     assert worse == [], "\n".join(map(str, worse))
     assert run.missing() == [], "\n".join(map(str, run.findings))
+
+
+POLLING = {"server-sse-priming-event", "server-sse-retry-field", "server-sse-disconnect-resume"}
+
+
+@pytest.mark.parametrize("transport", conformance.TRANSPORTS)
+def test_streams_are_polled(envmux, tmp_path, transport):
+    """A call that outlives its connection: the backend closes it (HTTP), or envmux does in its place (stdio)."""
+    config = conformance.configuration()
+    config["mcpServers"]["stdio"]["envmux"] = {"stream_max": "200ms", "stream_retry": "100ms"}
+    run = conformance.run_suite(envmux(config).mcp(transport), "2025-11-25", tmp_path, "server-sse-polling")
+    checks = run.checks["server-sse-polling"]
+    assert {name for name in POLLING if checks.get(name) == "SUCCESS"} == POLLING, checks
