@@ -8,6 +8,7 @@
 
 #define RETAINED_BYTES_MAX (64u * 1024)
 #define INITIALIZE_BYTES_MAX (1024u * 1024) /* what the router reads of it, too */
+#define ALONE_MAX 64u /* calls whose clients left, per session */
 #define BROKEN_WAIT_USEC (100 * USEC_PER_MSEC)
 
 static void relay_unlink(struct relay *relay)
@@ -277,6 +278,19 @@ static bool goes_on_alone(struct relay *relay)
         return is_call && !relay->is_modern && relay->backend && !relay->tail.has_ids;
 }
 
+/* One more without a client: of too many the oldest ends, as seen by the backend, too. */
+static void make_room_alone(struct http_endpoint *endpoint)
+{
+        struct relay *relay, *oldest = NULL;
+        unsigned n = 0;
+
+        TAILQ_FOREACH(relay, &endpoint->relays, entry)
+                if (!relay->exchange && n++ == 0)
+                        oldest = relay;
+        if (n >= ALONE_MAX)
+                relay_free(oldest);
+}
+
 void relay_client_gone(struct relay *relay)
 {
         if (relay->judged)
@@ -289,6 +303,7 @@ void relay_client_gone(struct relay *relay)
                 relay->is_held = true;
                 idle_hold(relay->endpoint->worker->idle);
         }
+        make_room_alone(relay->endpoint);
         relay->exchange = NULL;
         http_conn_resume(relay->backend);
 }

@@ -433,6 +433,16 @@ def test_a_client_that_leaves_does_not_cancel(worker):
     assert quiet and client.tool("whoami")["left"] == []
 
 
+def test_calls_whose_clients_left_are_bounded(start):
+    worker = start()
+    client = worker.initialize()
+    for i in range(70):
+        call = client.start("watch", id=f"left-{i}")
+        call.close()
+    oldest = wait_until(lambda: client.tool("whoami")["left"][5:], "the oldest to be given up")
+    assert len(oldest) == 1 and len(client.tool("whoami")["left"]) == 6
+
+
 def test_a_call_whose_client_left_keeps_its_deadline(start):
     worker = start(request_usec=500_000)
     client = worker.initialize()
