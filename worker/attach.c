@@ -8,6 +8,12 @@ static void on_alias(enum key_kind kind, const char *key, void *userdata)
         link_alias(userdata, kind, key, false);
 }
 
+static bool is_busy(const struct stdio *stdio, const struct client *client)
+{
+        return (client->get_stream && stream_is_connected(client->get_stream)) ||
+               placement_newest_call(stdio->calls, client, true);
+}
+
 /* A client that neither listens nor waits for anything, and was not heard of for the longest time. */
 static struct client *find_idlest(const struct stdio *stdio)
 {
@@ -15,8 +21,7 @@ static struct client *find_idlest(const struct stdio *stdio)
         struct client *idlest = NULL;
 
         for (struct client *client = clients_next(clients, NULL); client; client = clients_next(clients, client))
-                if ((!idlest || client->used < idlest->used) && !(client->get_stream && stream_is_connected(client->get_stream)) &&
-                    !placement_newest_call(stdio->calls, client, true))
+                if ((!idlest || client->used < idlest->used) && !is_busy(stdio, client))
                         idlest = client;
         return idlest;
 }
