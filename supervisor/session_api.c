@@ -140,8 +140,9 @@ static void call_wake(struct call *call, struct session *dormant)
 {
         const struct server_config *server = config_find(call->waiter.peer->supervisor->config, call->asked.server);
         struct session *s = NULL;
+        int r = dormant_wake(dormant, server, true, false, &s);
 
-        call_made(call, dormant_wake(dormant, server, true, false, &s), s);
+        call_made(call, r, s);
 }
 
 /* The same settings, or none asked for where nobody asked before. */
