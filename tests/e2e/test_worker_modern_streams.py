@@ -113,11 +113,7 @@ def test_a_client_that_does_not_read_loses_its_call_alone(start):
 
 def test_listeners_leave_room_for_calls(worker):
     """The last one that fits, and the one after it."""
-    body, headers = mc.request("subscriptions/listen", {"notifications": {}})
-    open_ones = []
-    for _ in range(257):
-        open_ones.append(worker.begin("POST", "/mcp", json.dumps(body), wh.POST_HEADERS | headers))
-    answers = [worker.finish(connection) for connection in open_ones]
+    answers = [mc.send(worker, "subscriptions/listen", {"notifications": {}}) for _ in range(257)]
     refused = [answer for answer in answers if answer.type == "application/json"]
     assert [reason(answer.message()) for answer in refused] == ["overloaded"]
     assert mc.tool(worker, "echo", a=1) == {"a": 1}
