@@ -152,7 +152,8 @@ def main(revisions):
         for revision in revisions or REVISIONS:
             direct = run_suite(url, revision, f"{results}/direct-{revision}")
             for name in ("direct", *TRANSPORTS):
-                found = direct if name == "direct" else run_suite(run.mcp(name), revision, f"{results}/{name}-{revision}")
+                folder = f"{results}/{name}-{revision}"
+                found = direct if name == "direct" else run_suite(run.mcp(name), revision, folder)
                 print(f"{name} {found}", flush=True)
                 worse = found.worse_than(direct)
                 for line in worse or found.missing():

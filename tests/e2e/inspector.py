@@ -18,5 +18,6 @@ def ask(mode, url, method, *arguments):
 
 def call(mode, url, tool, *arguments, **tool_arguments):
     """The first text of what a tool answers."""
-    result = ask(mode, url, "tools/call", "--tool-name", tool, "--tool-args-json", json.dumps(tool_arguments), *arguments)
+    given = ("--tool-name", tool, "--tool-args-json", json.dumps(tool_arguments))
+    result = ask(mode, url, "tools/call", *given, *arguments)
     return result["content"][0]["text"] if "content" in result else result

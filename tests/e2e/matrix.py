@@ -68,7 +68,8 @@ def run_driver(command, mode, url, plan):
 
 
 def python(interpreter):
-    return lambda mode, url, plan: run_driver([interpreter, harness.TOP / "tests/e2e/clients/matrix.py"], mode, url, plan)
+    script = harness.TOP / "tests/e2e/clients/matrix.py"
+    return lambda mode, url, plan: run_driver([interpreter, script], mode, url, plan)
 
 
 def typescript(sdk):

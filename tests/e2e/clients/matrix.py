@@ -38,14 +38,16 @@ except ImportError:  # 1.x
         transport = sse_client if mode == "sse" else streamable_http_client
         if mode not in ("default", "sse"):
             mcp.types.LATEST_PROTOCOL_VERSION = mode
-        async with transport(url) as (read, write, *_), ClientSession(read, write, sampling_callback=sampling) as session:
-            yield session, (await session.initialize()).protocolVersion
+        async with transport(url) as (read, write, *_):
+            async with ClientSession(read, write, sampling_callback=sampling) as session:
+                yield session, (await session.initialize()).protocolVersion
 
 
 async def sample(_, request):
     words = request.messages[0].content
     words = (words[0] if isinstance(words, list) else words).text
-    return CreateMessageResult(role="assistant", model="test", content=TextContent(type="text", text=f"sampled {words}"))
+    answer = TextContent(type="text", text=f"sampled {words}")
+    return CreateMessageResult(role="assistant", model="test", content=answer)
 
 
 async def report(client, revision, plan):

@@ -1,6 +1,8 @@
 // The tools that need something of the client. Each is written for 2026-07-28 (a result that asks, then
 // the same call again with the answers); for older clients the SDK turns the questions into requests.
-import { CLIENT_CAPABILITIES_META_KEY, acceptedContent, inputRequired, inputResponse } from "@modelcontextprotocol/server";
+import {
+  CLIENT_CAPABILITIES_META_KEY, acceptedContent, inputRequired, inputResponse,
+} from "@modelcontextprotocol/server";
 import { z } from "zod";
 
 import { says } from "./content.mjs";
@@ -43,7 +45,7 @@ const elicited = (before) => ({ kind, action, content }) =>
   kind === "elicit" ? `${before}action=${action}, content=${JSON.stringify(content ?? {})}` : undefined;
 const sampled = (before) => ({ kind, result }) => (kind === "sampling" ? `${before}${result.content.text}` : undefined);
 
-// Who is asked, the state of what was asked, and the answers of the second round.
+// A tool that asks some things at once under a signed state, and ends when all are answered under one.
 function statefully(codec, asks, finish) {
   return async (_, context) => {
     const { inputResponses, requestState } = context.mcpReq;
@@ -93,7 +95,8 @@ export function registerInputTools(server, codec) {
   };
   const hello = ({ kind, content }) =>
     kind === "elicit" && typeof content?.name === "string" ? `Hello, ${content.name}!` : undefined;
-  const roots = (view) => (view.kind === "roots" ? `Roots: ${view.roots.map((root) => root.uri).join(", ")}` : undefined);
+  const roots = (view) =>
+    view.kind === "roots" ? `Roots: ${view.roots.map((root) => root.uri).join(", ")}` : undefined;
   const nothing = z.object({});
   const tools = [
     ["test_sampling", "Asks the client's model", z.object({ prompt: z.string() }),

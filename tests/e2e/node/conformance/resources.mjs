@@ -12,7 +12,8 @@ const FIXED = [
 export function registerResources(server, era) {
   for (const [name, description, mimeType, content] of FIXED) {
     const uri = `test://${name}`;
-    server.registerResource(name, uri, { description, mimeType }, async () => ({ contents: [{ uri, mimeType, ...content }] }));
+    const contents = [{ uri, mimeType, ...content }];
+    server.registerResource(name, uri, { description, mimeType }, async () => ({ contents }));
   }
   server.registerResource(
     "template",

@@ -24,14 +24,19 @@ class Task {
   constructor(run) {
     this.abort = new AbortController();
     this.shown = {
-      taskId: randomUUID(), status: "working", createdAt: new Date().toISOString(), ttlMs: TTL_MS, pollIntervalMs: POLL_MS,
+      taskId: randomUUID(),
+      status: "working",
+      createdAt: new Date().toISOString(),
+      ttlMs: TTL_MS,
+      pollIntervalMs: POLL_MS,
     };
     this.#change({});
     tasks.set(this.shown.taskId, this);
     setTimeout(() => tasks.delete(this.shown.taskId), TTL_MS).unref();
     run(this).then(
       (result) => this.#change({ status: "completed", result }),
-      ({ code = ProtocolErrorCode.InternalError, message }) => this.#change({ status: "failed", error: { code, message } }),
+      ({ code = ProtocolErrorCode.InternalError, message }) =>
+        this.#change({ status: "failed", error: { code, message } }),
     );
   }
 
@@ -74,6 +79,7 @@ class Task {
 const canHaveTasks = (context) =>
   Boolean(context.mcpReq.envelope?.[CLIENT_CAPABILITIES_META_KEY]?.extensions?.[TASKS_EXTENSION]);
 
+// Thrown by a method, this is -32021; what a tool throws becomes a result with isError, whatever it is.
 function needTasks(context) {
   if (canHaveTasks(context)) return;
   throw new MissingRequiredClientCapabilityError({ requiredCapabilities: { extensions: { [TASKS_EXTENSION]: {} } } });
@@ -123,7 +129,10 @@ export function registerTasks(server) {
   const tools = [
     ["greet", "Greets at once", z.object({ name: z.string() }), async ({ name }) => says(`Hello, ${name}!`)],
     ["slow_compute", "Takes its time", z.object({ seconds: z.number(), label: z.string().optional() }),
-      (given, context) => (canHaveTasks(context) ? begin(compute(given)) : compute(given)({ abort: new AbortController() }))],
+      (given, context) => {
+        const run = compute(given);
+        return canHaveTasks(context) ? begin(run) : run({ abort: new AbortController() });
+      }],
     ["failing_job", "Ends with an error of the tool", nothing, required(failing)],
     ["protocol_error_job", "Ends with an error of the protocol", nothing, required(breaking)],
     ["confirm_delete", "Asks before it goes on", z.object({ filename: z.string().optional() }),

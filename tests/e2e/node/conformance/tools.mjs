@@ -44,7 +44,8 @@ async function reportProgress(context) {
   const { progressToken } = context.mcpReq._meta ?? {};
   for (const progress of [0, 50, 100]) {
     if (progressToken !== undefined) {
-      await context.mcpReq.notify({ method: "notifications/progress", params: { progressToken, progress, total: 100 } });
+      const params = { progressToken, progress, total: 100 };
+      await context.mcpReq.notify({ method: "notifications/progress", params });
     }
     await sleep(STEP_MS);
   }
