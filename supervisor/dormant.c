@@ -6,6 +6,7 @@
 #include "supervisor/lifecycle.h"
 #include "supervisor/routers.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/waiter.h"
 
 /* ---- what is kept ----------------------------------------------------------------------------- */
 
@@ -170,6 +171,34 @@ static void aliases_copy(const struct session *from, struct session *to)
         }
 }
 
+static void take_over(const struct session *from, struct session *to)
+{
+        aliases_copy(from, to);
+        /* While it waits for its turn it is still what a restart would find: dormant. */
+        if (to->record.revive) {
+                to->record.dormant_usec = now_realtime_usec();
+                record_keep(to);
+        }
+}
+
+/* Whoever else waits for the end of s hears of it when the next generation has the key: until then, a question
+ * that may make a session would make one without clients. */
+static int follow(struct session *s, const struct server_config *server, const struct session_request *request,
+                  struct session **ret)
+{
+        struct waiter_list others = TAILQ_HEAD_INITIALIZER(others);
+
+        waiters_move(&s->waiters, &others);
+        lifecycle_stop(s, REASON_session_ended, NULL, 0);
+        int r = lifecycle_create(s->supervisor, server, request, ret);
+
+        if (r >= 0 && request->revive)
+                take_over(s, *ret);
+        waiters_move(&others, &s->waiters);
+        waiters_ended(s);
+        return r;
+}
+
 int dormant_wake(struct session *s, const struct server_config *server, bool with_clients, bool awaits_request,
                  struct session **ret)
 {
@@ -186,18 +215,7 @@ int dormant_wake(struct session *s, const struct server_config *server, bool wit
         request.awaits_request = awaits_request;
         request.revive = revive;
         log_info("session %s: asked for again, generation %u follows", s->record.id, request.generation);
-        lifecycle_stop(s, REASON_session_ended, NULL, 0);
-        int r = lifecycle_create(supervisor, server, &request, ret);
-
-        if (r < 0 || !with_clients)
-                return r;
-        aliases_copy(s, *ret);
-        /* While it waits for its turn it is still what a restart would find: dormant. */
-        if ((*ret)->record.revive) {
-                (*ret)->record.dormant_usec = now_realtime_usec();
-                record_keep(*ret);
-        }
-        return 0;
+        return follow(s, server, &request, ret);
 }
 
 /* ---- clients that leave ----------------------------------------------------------------------- */

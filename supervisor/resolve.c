@@ -119,7 +119,7 @@ static void question_dormant(struct question *q, struct session *dormant)
                 return question_answer_dormant(q, dormant);
         if (is_over && !dormant->record.is_put) {
                 lifecycle_stop(dormant, REASON_replaced, NULL, 0);
-                return question_create(q, server);
+                return question_look(q); /* others who waited for that may have been faster */
         }
         int r = dormant_wake(dormant, server, !is_over, true, &s);
 
@@ -216,8 +216,7 @@ static void list_look(struct waiter_list *list, bool is_late)
 {
         struct waiter_list now = TAILQ_HEAD_INITIALIZER(now);
 
-        for (struct waiter *w; (w = TAILQ_FIRST(list));)
-                waiter_wait(w, &now);
+        waiters_move(list, &now);
         for (struct waiter *w; (w = TAILQ_FIRST(&now));) {
                 struct question *q = (struct question *) w;
 
@@ -245,8 +244,7 @@ static void on_change(struct session *s, enum session_state old, void *userdata)
 
 void resolver_reconsider(struct resolver *resolver)
 {
-        for (struct waiter *w; (w = TAILQ_FIRST(&resolver->adopting));)
-                waiter_wait(w, &resolver->late);
+        waiters_move(&resolver->adopting, &resolver->late);
         event_active(resolver->late_event, EV_TIMEOUT, 0);
 }
 

@@ -55,6 +55,12 @@ void waiter_wait_first(struct waiter *w, struct waiter_list *list)
         w->list = list;
 }
 
+void waiters_move(struct waiter_list *from, struct waiter_list *to)
+{
+        for (struct waiter *w; (w = TAILQ_FIRST(from));)
+                waiter_wait(w, to);
+}
+
 void waiter_end(struct waiter *w)
 {
         waiter_leave(w);

@@ -39,6 +39,9 @@ void waiter_wait(struct waiter *waiter, struct waiter_list *list);
 /* The same, to the front: for whoever has the first claim on what follows. */
 void waiter_wait_first(struct waiter *waiter, struct waiter_list *list);
 
+/* Moves all of one list to the end of another, in their order. */
+void waiters_move(struct waiter_list *from, struct waiter_list *to);
+
 /* Ends it: out of every list, and freed by its ops. */
 void waiter_end(struct waiter *waiter);
 

@@ -13,8 +13,9 @@ import pytest
 from mcp.client.streamable_http import streamable_http_client
 
 import sse_wire
+from control_helpers import foreign
 from harness import ENVMUX, wait_until
-from mcp_client import Client, McpError
+from mcp_client import ACCEPT, Client, McpError
 
 BACKEND = pathlib.Path(__file__).resolve().with_name("worker_backend.py")
 
@@ -125,6 +126,70 @@ def test_concurrent_calls_share_one_start(envmux):
             thread.join()
         assert len(pids) == 6 and len(set(pids)) == 1
         assert session(run)["generation"] == 2
+
+
+def resolves(run):
+    with foreign(run) as control:
+        return control.Metrics()["counters"]["resolves"]
+
+
+@contextlib.contextmanager
+def falling_asleep(run):
+    """Inside, the backend does not go; what asks for the session meanwhile waits. Yields how that begins."""
+    backend, = run.backends()
+    backend.kill(signal.SIGSTOP)
+    wait_until(lambda: session(run)["sub_state"] == "draining", "the idle end")
+
+    def ask(question):
+        before = resolves(run)
+        asking = threading.Thread(target=question)
+        asking.start()
+        wait_until(lambda: resolves(run) > before, "that it waits")
+        return asking
+
+    asked = []
+    yield lambda question: asked.append(ask(question))
+    backend.kill()
+    for asking in asked:
+        asking.join()
+
+
+def test_who_comes_while_it_falls_asleep_shares_one_start(envmux):
+    """One that may start a session of its own does not come before the one that wakes it."""
+    run = envmux(config(stop_timeout="30s"))
+    url = run.mcp("tools", key="ours")
+    with Client(url) as old, Client(url) as new:
+        assert new.delete() == 200
+        new.session_id = None
+        answers = []
+        with falling_asleep(run) as meanwhile:
+            meanwhile(lambda: answers.append(old.call("echo", a=1)))
+            meanwhile(lambda: answers.append(new.initialize()))
+        assert answers[0] == {"a": 1} or answers[1] == {"a": 1}
+        assert new.initialize_headers["Envmux-Attach"] == "joined"
+        assert pid(old) == pid(new)
+        assert session(run)["generation"] == 2
+
+
+@pytest.mark.parametrize("attach", ["replace", "reject"])
+def test_two_that_initialize_while_it_falls_asleep(envmux, attach):
+    """Both take the place of who sleeps: the second is then the second client of the first one's session."""
+    run = envmux(config(attach=attach, stop_timeout="30s"))
+    with Client(run.mcp("tools", key="k"), keep=True):
+        answers = []
+
+        def initialize(seed):
+            body = {"jsonrpc": "2.0", "id": seed, "method": "initialize", "params": {
+                "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}}
+            status, headers, payload = run.http("POST", f"/tools/s/k/mcp?seed={seed}", body, {"Accept": ACCEPT})
+            answers.append((status, headers.get("Envmux-Attach"), payload))
+
+        with falling_asleep(run) as meanwhile:
+            meanwhile(lambda: initialize(1))
+            meanwhile(lambda: initialize(2))
+        said = sorted(json.loads(payload).get("error", {}).get("data", {}).get("envmux", {}).get("reason", "")
+                      for _, _, payload in answers)
+        assert said == (["", "session_attached"] if attach == "reject" else ["", ""]), answers
 
 
 @pytest.mark.parametrize("end", ["crash", "delete", "stop", "reset"])
