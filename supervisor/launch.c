@@ -198,13 +198,23 @@ static int spare_descriptors(void)
         return 0;
 }
 
-/* From the clone on it is a session like any other; up to then it may become dormant again. */
-static void take_revive(struct session *s)
+/* With the clone it is a session like any other: its record must say so before. Where there is none, it may become
+ * dormant again. */
+static int start_worker(struct session *s, const struct server_config *server, const char *command, char **ret_failure)
 {
         free(s->revive);
         s->revive = TAKE_PTR(s->record.revive);
         free(TAKE_PTR(s->record.aliases));
         s->record.dormant_usec = 0;
+        int r = record_write(s->supervisor->records_fd, &s->record);
+
+        if (r < 0)
+                (void) fail(r, ret_failure, "cannot write its record");
+        else if ((r = clone_worker(s, server, command)) < 0)
+                (void) fail(r, ret_failure, "cannot start its worker");
+        if (r < 0)
+                s->record.revive = TAKE_PTR(s->revive);
+        return r;
 }
 
 int launch_worker(struct session *s, char **ret_failure)
@@ -231,14 +241,10 @@ int launch_worker(struct session *s, char **ret_failure)
         r = workspace_make(supervisor->workspaces, s->record.id, s->record.config, &s->paths);
         if (r < 0)
                 return fail(r, ret_failure, "cannot make its workspace");
-        take_revive(s);
-        r = record_write(supervisor->records_fd, &s->record);
-        if (r < 0)
-                return fail(r, ret_failure, "cannot write its record");
         r = launch_describe_command(s, server, command);
-        if (r >= 0)
-                r = clone_worker(s, server, command);
-        return r < 0 ? fail(r, ret_failure, "cannot start its worker") : 0;
+        if (r < 0)
+                return fail(r, ret_failure, "cannot describe its command");
+        return start_worker(s, server, command, ret_failure);
 }
 
 void launch_remove_files(struct session *s)

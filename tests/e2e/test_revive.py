@@ -3,6 +3,7 @@
 import contextlib
 import json
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -331,6 +332,18 @@ def test_a_full_server_wakes_it_later(envmux):
             held.join()
             other.session_id = None
         assert client.call("echo", a=1) == {"a": 1}
+
+
+def test_a_start_that_comes_to_nothing_does_not_end_it(envmux):
+    run = envmux(config())
+    with Client(run.mcp("tools", key="k"), keep=True) as client:
+        sleeps(run)
+        shutil.rmtree(run.runtime / "records")
+        for _ in range(2):
+            with pytest.raises(McpError) as caught:
+                client.call("echo")
+            assert caught.value.envmux["reason"] == "start_failed"
+            sleeps(run, key="k")
 
 
 def test_people_are_told(envmux):
