@@ -139,7 +139,8 @@ int session_table_add(struct session_table *table, struct session *session);
  * tombstone (until session_table_trim). */
 void session_table_bury(struct session_table *table, struct session *session);
 
-/* Frees the oldest tombstones beyond tombstones_max. */
+/* Frees the oldest tombstones beyond tombstones_max; first those of single requests, where they are more than
+ * half of that. */
 void session_table_trim(struct session_table *table, unsigned tombstones_max);
 
 /* Live sessions only. */

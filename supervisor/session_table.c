@@ -12,6 +12,7 @@ struct session_table {
         uint64_t seed; /* keys are chosen by clients: they must not choose the bucket */
         struct session_list live, ended;
         unsigned n_live, n_ended;
+        unsigned n_ended_requests; /* of kind KEY_REQUEST, among n_ended */
         struct session_bucket by_id[BUCKETS], by_key[BUCKETS];
         struct alias_bucket aliases[BUCKETS];
 };
@@ -91,6 +92,11 @@ int session_table_add(struct session_table *t, struct session *s)
         return 0;
 }
 
+static bool is_request(const struct session *s)
+{
+        return s->record.kind == KEY_REQUEST;
+}
+
 void session_table_bury(struct session_table *t, struct session *s)
 {
         struct session_alias *alias;
@@ -104,15 +110,28 @@ void session_table_bury(struct session_table *t, struct session *s)
         t->n_live--;
         TAILQ_INSERT_TAIL(&t->ended, s, of_table);
         t->n_ended++;
+        t->n_ended_requests += is_request(s);
+}
+
+/* There may be many sessions of a single request, and no client asks for one again: of all that is remembered they
+ * are half at most. */
+static struct session *trim_next(const struct session_table *t, unsigned tombstones_max)
+{
+        struct session *s = TAILQ_FIRST(&t->ended);
+
+        while (t->n_ended_requests > tombstones_max / 2 && !is_request(s))
+                s = TAILQ_NEXT(s, of_table);
+        return s;
 }
 
 void session_table_trim(struct session_table *t, unsigned tombstones_max)
 {
         while (t->n_ended > tombstones_max) {
-                struct session *s = TAILQ_FIRST(&t->ended);
+                struct session *s = trim_next(t, tombstones_max);
 
                 TAILQ_REMOVE(&t->ended, s, of_table);
                 t->n_ended--;
+                t->n_ended_requests -= is_request(s);
                 session_free(s);
         }
 }

@@ -148,6 +148,33 @@ static void test_tombstones(void **state)
         assert_null(session_next_ended(table(), sessions[4]));
 }
 
+static void test_single_requests_do_not_crowd_out_the_others(void **state)
+{
+        struct session *named = fixture_session("lake", "_", KEY_NAMED, "k");
+        struct session *requests[6];
+        char key[16];
+
+        end(named);
+        for (unsigned i = 0; i < 6; i++) {
+                (void) snprintf(key, sizeof(key), "r%u", i);
+                requests[i] = fixture_session("lake", "_", KEY_REQUEST, key);
+                end(requests[i]);
+                session_table_trim(table(), 4);
+        }
+        assert_int_equal(session_count_ended(table()), 4);
+        assert_ptr_equal(session_next_ended(table(), NULL), named);
+        assert_ptr_equal(session_next_ended(table(), named), requests[3]);
+        for (unsigned i = 0; i < 3; i++) {
+                (void) snprintf(key, sizeof(key), "k%u", i);
+                end(fixture_session("lake", "_", KEY_NAMED, key));
+                session_table_trim(table(), 4);
+        }
+        assert_null(session_find_ended_key(table(), "_", "lake", KEY_NAMED, "k"));
+        assert_ptr_equal(session_next_ended(table(), NULL), requests[5]);
+        session_table_trim(table(), 0);
+        assert_int_equal(session_count_ended(table()), 0);
+}
+
 static void test_ids_and_tokens(void **state)
 {
         char id[IPC_ID_SIZE], other[IPC_ID_SIZE], token[IPC_TOKEN_SIZE];
@@ -196,6 +223,8 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_which_aliases_a_session_may_have, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_aliases_are_bounded, fixture_setup, fixture_teardown),
                 cmocka_unit_test_setup_teardown(test_tombstones, fixture_setup, fixture_teardown),
+                cmocka_unit_test_setup_teardown(test_single_requests_do_not_crowd_out_the_others, fixture_setup,
+                                                fixture_teardown),
                 cmocka_unit_test(test_ids_and_tokens),
                 cmocka_unit_test_setup_teardown(test_failure_tells_what_is_known, fixture_setup, fixture_teardown),
         };
