@@ -57,7 +57,7 @@ static int add_kilobyte(struct owner *owner, enum event_weight weight)
 /* Everything unsent, sent and joined. */
 static const char *send_all(struct owner *owner)
 {
-        static char text[256];
+        static char text[2048];
         const struct log_event *event;
         size_t size = 0;
 
