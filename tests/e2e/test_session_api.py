@@ -145,7 +145,7 @@ def test_get_describes(run):
 
 
 def test_no_seed_is_told_apart_from_zero(envmux):
-    show = ["-c", "printf '%s' \"$${ENVMUX_SEED-unset}\" >seed; exec frozen-lake"]
+    show = ["-c", "printf '%s' \"$${ENVMUX_SEED-unset}\" >seed; exec cat"]
     run = envmux({"mcpServers": {"lake": {"command": "sh", "args": show}}})
     put(run, "zero", {"seed": 0})
     put(run, "none", {})
