@@ -6,9 +6,9 @@
 
 void dormant_ask(const struct exchange *e, struct resolve_request *request)
 {
-        if (e->route.kind != ROUTE_MCP || e->may_create)
+        if ((e->route.kind != ROUTE_MCP && e->route.kind != ROUTE_MESSAGE) || e->may_create)
                 return;
-        if (e->head->method == HTTP_GET)
+        if (e->route.kind == ROUTE_MESSAGE || e->head->method == HTTP_GET)
                 request->wake = WAKE_NOT;
         if (e->head->method != HTTP_DELETE)
                 return;
@@ -24,6 +24,8 @@ void dormant_answer(struct exchange *e)
 {
         const struct failure f = { .reason = REASON_method_not_allowed, .detail = "the session is dormant" };
 
+        if (e->route.kind == ROUTE_MESSAGE)
+                return exchange_fail_reason(e, REASON_session_ended, "its stream was closed when the session was idle");
         if (e->head->method == HTTP_DELETE) {
                 http_conn_start_response(e->client, 200);
                 cors_add_headers(e->client, e->origin);

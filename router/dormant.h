@@ -1,5 +1,5 @@
 /* Requests for sessions that are dormant (supervisor/dormant.h): a POST wakes one, a client that only wants
- * to listen does not, and one that leaves has left. */
+ * to listen does not, one of HTTP+SSE is gone with its stream, and one that leaves has left. */
 #pragma once
 
 #include "router/exchange.h"

@@ -451,3 +451,16 @@ def test_a_client_of_http_sse_is_gone_with_its_stream(envmux):
     with sse_wire.SseClient(run, "/tools/sse") as client:
         client.initialize()
         wait_until(lambda: run.sessions() == [], "the end, and no sleep")
+
+
+def test_what_such_a_client_says_then_wakes_nothing(envmux):
+    """Its stream is over, and with it what could answer: only the others of its session sleep."""
+    run = envmux(config())
+    with Client(run.mcp("tools", key="k")) as client, sse_wire.SseClient(run, "/tools/s/k/sse") as gone:
+        gone.initialize()
+        sleeps(run, key="k")
+        for _ in range(2):
+            answer = gone.post({"jsonrpc": "2.0", "id": 9, "method": "tools/list"})
+            assert answer.status == 404, answer
+            assert session(run)["sub_state"] == "dormant" and session(run)["generation"] == 1
+        assert client.call("echo", a=1) == {"a": 1}
