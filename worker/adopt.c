@@ -7,8 +7,6 @@
 #include <config.h>
 #include <stdio.h>
 
-#define VERSION_DEFAULT "2025-06-18" /* for a client that names none: the newest one that every server knows */
-
 /* What a client says it speaks is what the backend is asked for. */
 static void version_note(struct stdio *stdio, const struct exchange *exchange)
 {
@@ -18,7 +16,7 @@ static void version_note(struct stdio *stdio, const struct exchange *exchange)
         if (version[0])
                 return;
         if (http_head_get(exchange->head, "MCP-Protocol-Version", &value) < 0 || value.size >= HANDSHAKE_VERSION_SIZE)
-                value = (struct http_slice) { VERSION_DEFAULT, sizeof(VERSION_DEFAULT) - 1 };
+                value = (struct http_slice) { ADOPT_VERSION_DEFAULT, sizeof(ADOPT_VERSION_DEFAULT) - 1 };
         memcpy(version, value.data, value.size);
         version[value.size] = '\0';
 }
@@ -49,18 +47,27 @@ int adopt_client(struct stdio *stdio, const struct exchange *exchange, struct cl
         return 0;
 }
 
+int adopt_initialize(const char *version, char **ret, size_t *ret_size)
+{
+        char *text;
+        int n = asprintf(&text, "{\"jsonrpc\":\"2.0\",\"id\":\"envmux\",\"method\":\"initialize\",\"params\":"
+                         "{\"protocolVersion\":\"%s\",\"capabilities\":{},"
+                         "\"clientInfo\":{\"name\":\"envmux\",\"version\":\"" PACKAGE_VERSION "\"}}}", version);
+
+        if (n < 0)
+                return -ENOMEM;
+        *ret = text;
+        *ret_size = (size_t) n;
+        return 0;
+}
+
 void adopt_begin(struct stdio *stdio)
 {
         _cleanup_free_ char *text = NULL;
-        int n = asprintf(&text, "{\"jsonrpc\":\"2.0\",\"id\":\"envmux\",\"method\":\"initialize\",\"params\":"
-                         "{\"protocolVersion\":\"%s\",\"capabilities\":{},"
-                         "\"clientInfo\":{\"name\":\"envmux\",\"version\":\"" PACKAGE_VERSION "\"}}}",
-                         stdio->handshake.own_version);
+        size_t size;
 
-        if (n < 0)
-                text = NULL;
-        else
-                handshake_begin_own(stdio, text, (size_t) n);
+        if (adopt_initialize(stdio->handshake.own_version, &text, &size) >= 0)
+                handshake_begin_own(stdio, text, size);
 }
 
 int adopt_hold(struct stdio *stdio, struct client *client, struct stream *stream,

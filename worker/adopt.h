@@ -6,6 +6,8 @@
 #include "common/jsonrpc.h"
 #include "common/reason.h"
 
+#define ADOPT_VERSION_DEFAULT "2025-06-18" /* for a client that names none: the newest one that every server knows */
+
 struct client;
 struct exchange;
 struct stdio;
@@ -23,6 +25,9 @@ int adopt_hold(struct stdio *stdio, struct client *client, struct stream *stream
 /* The handshake is done: a message that waited goes to the backend. */
 void adopt_forward(struct stdio *stdio, struct client *client, struct stream *stream,
                    const struct jsonrpc_message *message);
+
+/* The worker's own initialize, the caller's. */
+int adopt_initialize(const char *version, char **ret, size_t *ret_size);
 
 /* Sends an initialize of the worker's own. Without a backend to send it to the session's end follows. */
 void adopt_begin(struct stdio *stdio);

@@ -75,16 +75,11 @@ static bool make_room(struct http_endpoint *endpoint)
         return true;
 }
 
-int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchange, const char *backend_id,
-                         struct evbuffer *request, const char **ret_word)
+static int attach(struct http_endpoint *endpoint, const char *client_id, const char *identity, const char *backend_id)
 {
         struct worker *worker = endpoint->worker;
-        const char *word = clients_count(worker->clients) == 0 ? "new" : "joined";
-        char identity[IDENTITY_SIZE];
         struct client *client = NULL;
-
-        identity_of_request(request, identity);
-        int r = client_new(exchange->transport_id, identity, &client);
+        int r = client_new(client_id, identity, &client);
 
         if (r >= 0)
                 r = STR_COPY(client->backend_id, backend_id);
@@ -98,8 +93,26 @@ int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchan
         }
         clients_alias_of(worker->clients, client, false, on_alias_new, worker->link);
         link_status_changed(worker->link);
-        *ret_word = word;
         return 0;
+}
+
+int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchange, const char *backend_id,
+                         struct evbuffer *request, const char **ret_word)
+{
+        const char *word = clients_count(endpoint->worker->clients) == 0 ? "new" : "joined";
+        char identity[IDENTITY_SIZE];
+
+        identity_of_request(request, identity);
+        int r = attach(endpoint, exchange->transport_id, identity, backend_id);
+
+        if (r >= 0)
+                *ret_word = word;
+        return r;
+}
+
+int http_endpoint_adopt(struct http_endpoint *endpoint, const char *client_id, const char *backend_id)
+{
+        return attach(endpoint, client_id, "", backend_id);
 }
 
 void http_endpoint_leave(struct http_endpoint *endpoint, const char *client_id)
@@ -116,6 +129,6 @@ void http_endpoint_detach(struct http_endpoint *endpoint, const char *client_id)
 
         if (client)
                 client_leave(endpoint, client);
-        if (clients_count(endpoint->worker->clients) == 0 && !endpoint->worker->spec->is_managed)
+        if (clients_count(endpoint->worker->clients) == 0 && spec_ends_with_its_clients(endpoint->worker->spec))
                 life_end(endpoint->worker->life, GONE_DELETED, REASON_session_ended, "its client ended it");
 }

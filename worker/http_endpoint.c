@@ -3,6 +3,7 @@
 #include "common/mcp.h"
 #include "worker/child.h"
 #include "worker/exchange.h"
+#include "worker/http_adopt.h"
 #include "worker/http_sse.h"
 #include "worker/http_tell.h"
 #include "worker/life.h"
@@ -24,6 +25,7 @@ static void on_listening(void *userdata)
                 next = relay_next(relay);
                 relay_start(relay);
         }
+        http_adopt_listening(endpoint);
 }
 
 static void on_taken(const char *detail, void *userdata)
@@ -45,6 +47,7 @@ static int http_prepare(struct worker *worker)
         endpoint->worker = worker;
         TAILQ_INIT(&endpoint->relays);
         TAILQ_INIT(&endpoint->sses);
+        TAILQ_INIT(&endpoint->adoptions);
         endpoint->limits = http_limits_default();
         endpoint->mcp_path = strdup(worker->spec->http_path);
         if (!endpoint->mcp_path)
@@ -91,8 +94,8 @@ static enum reason refusal_of_session(struct http_endpoint *endpoint, const stru
 static void http_on_request(struct worker *worker, struct exchange *exchange)
 {
         struct http_endpoint *endpoint = worker->endpoint_data;
-        bool is_mcp = is_mcp_path(exchange->path);
-        enum reason refusal = is_mcp ? refusal_of_session(endpoint, exchange) : REASON__INVALID;
+        bool is_mcp = is_mcp_path(exchange->path), is_adopted = is_mcp && http_adopt_is_due(endpoint, exchange);
+        enum reason refusal = is_mcp && !is_adopted ? refusal_of_session(endpoint, exchange) : REASON__INVALID;
         struct relay *relay;
 
         if (exchange->is_minted && life_is_replaced(worker->life)) {
@@ -108,6 +111,8 @@ static void http_on_request(struct worker *worker, struct exchange *exchange)
                 exchange_refuse(exchange, REASON_internal, NULL, NULL, 0);
         else if (exchange->is_minted && clients_count(worker->clients) > 0 && worker->spec->attach == ATTACH_REJECT)
                 relay_refuse(relay, REASON_session_attached);
+        else if (is_adopted)
+                http_adopt(relay);
         else if (endpoint->is_listening)
                 relay_start(relay);
 }
@@ -164,6 +169,7 @@ static void http_fail_all(struct worker *worker, const struct failure *failure)
                 http_address_stop(endpoint->address);
         for (struct relay *relay; (relay = TAILQ_FIRST(&endpoint->relays));)
                 relay_fail(relay, failure);
+        http_adopt_done(endpoint);
 }
 
 /* An HTTP backend reads no standard input: SIGTERM is its first word. */
@@ -177,6 +183,7 @@ static void http_done(struct worker *worker)
 
         if (!endpoint)
                 return;
+        http_adopt_done(endpoint);
         http_tell_done(endpoint);
         if (endpoint->settle)
                 event_free(endpoint->settle);

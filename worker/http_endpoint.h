@@ -9,6 +9,7 @@
 
 struct relay;
 struct http_sse;
+struct http_adoption;
 
 #define HTTP_TELLS_MAX 16 /* connections that tell the backend something; the newest push out the oldest */
 
@@ -18,6 +19,8 @@ struct http_endpoint {
         struct http_limits limits;          /* towards the backend */
         TAILQ_HEAD(, relay) relays;
         TAILQ_HEAD(, http_sse) sses;        /* open streams of the HTTP+SSE transport */
+        TAILQ_HEAD(, http_adoption) adoptions; /* handshakes of the worker's own that are under way */
+        unsigned n_adoptions;
         char *mcp_path;                     /* the spelling that the backend answers without a redirect */
         bool is_listening;
         struct http_conn *tells[HTTP_TELLS_MAX]; /* NULL where none is */
@@ -40,8 +43,11 @@ struct client *http_endpoint_client(const struct http_endpoint *endpoint, const 
 int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchange, const char *backend_id,
                          struct evbuffer *request, const char **ret_word);
 
+/* The same for a client that the worker initialized, and that is found by the session's key beside its id. */
+int http_endpoint_adopt(struct http_endpoint *endpoint, const char *client_id, const char *backend_id);
+
 /* This client is gone: only it leaves. An unknown id is fine. */
 void http_endpoint_leave(struct http_endpoint *endpoint, const char *client_id);
 
-/* This client said DELETE; the last one ends the session. */
+/* This client said DELETE; the last one ends the session, where its key is theirs alone. */
 void http_endpoint_detach(struct http_endpoint *endpoint, const char *client_id);

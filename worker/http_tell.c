@@ -33,17 +33,18 @@ static const struct http_conn_ops tell_ops = {
         .on_head = on_head, .on_body = on_body, .on_end = on_end, .on_close = on_close,
 };
 
-static int send_request(struct http_conn *conn, const struct http_endpoint *endpoint, const char *method,
-                        const char *target, const char *session_id, const char *body, size_t size)
+int http_tell_begin(struct http_conn *conn, const struct http_endpoint *endpoint, const char *method, const char *target)
 {
         const struct http_slice name = { method, strlen(method) };
         int r = http_conn_start_request(conn, name, (struct http_slice) { target, strlen(target) });
 
         http_conn_set_close(conn);
-        if (r >= 0)
-                r = http_conn_add_header(conn, "Host", http_address_host(endpoint->address));
-        if (r >= 0)
-                r = http_conn_add_header(conn, "Accept", "application/json, text/event-stream");
+        return r < 0 ? r : http_conn_add_header(conn, "Host", http_address_host(endpoint->address));
+}
+
+int http_tell_end(struct http_conn *conn, const char *session_id, const char *body, size_t size)
+{
+        int r = http_conn_add_header(conn, "Accept", "application/json, text/event-stream");
         if (r >= 0 && size > 0)
                 r = http_conn_add_header(conn, "Content-Type", "application/json");
         if (r >= 0 && *session_id)
@@ -64,7 +65,7 @@ static void tell(struct http_endpoint *endpoint, const char *method, const char 
         *slot = http_conn_free(*slot);
         if (fd < 0 || http_conn_new(endpoint->worker->base, fd, HTTP_CLIENT, &endpoint->limits, &tell_ops, endpoint, slot) < 0)
                 return;
-        if (send_request(*slot, endpoint, method, target, session_id, body, size) < 0)
+        if (http_tell_begin(*slot, endpoint, method, target) < 0 || http_tell_end(*slot, session_id, body, size) < 0)
                 *slot = http_conn_free(*slot);
 }
 
@@ -82,11 +83,9 @@ static void tell_cancelled(struct http_endpoint *endpoint, const char *target, c
                 tell(endpoint, "POST", target, session_id, body, size);
 }
 
-void http_tell_cancelled(struct http_endpoint *endpoint, const char *client_id, struct json_slice request_id)
+void http_tell_cancelled(struct http_endpoint *endpoint, const char *backend_id, struct json_slice request_id)
 {
-        const struct client *client = http_endpoint_client(endpoint, client_id);
-
-        tell_cancelled(endpoint, endpoint->mcp_path, client ? client->backend_id : "", request_id);
+        tell_cancelled(endpoint, endpoint->mcp_path, backend_id, request_id);
 }
 
 void http_tell_cancelled_at(struct http_endpoint *endpoint, const char *target, struct json_slice request_id)

@@ -22,6 +22,7 @@ libworker_a_SOURCES = \
 	worker/handles.c worker/handles.h worker/handles_read.c \
 	worker/handshake.c worker/handshake.h \
 	worker/http_address.c worker/http_address.h \
+	worker/http_adopt.c worker/http_adopt.h \
 	worker/http_clients.c \
 	worker/http_endpoint.c worker/http_endpoint.h \
 	worker/http_sse.c worker/http_sse.h \

@@ -23,6 +23,9 @@ static void relay_done(struct relay *relay)
         struct idle *idle = relay->is_held ? relay->endpoint->worker->idle : NULL;
 
         http_conn_free(relay->backend);
+        if (relay->own_session)
+                http_tell_ended(relay->endpoint, relay->own_session);
+        free(relay->own_session);
         if (relay->retained)
                 evbuffer_free(relay->retained);
         if (relay->partial)
@@ -78,6 +81,13 @@ void relay_fail_reason(struct relay *relay, enum reason reason, const char *deta
         relay_fail(relay, &failure);
 }
 
+static const char *session_at_backend(const struct relay *relay)
+{
+        const struct client *client = http_endpoint_client(relay->endpoint, relay->client_id);
+
+        return relay->own_session ? relay->own_session : client ? client->backend_id : "";
+}
+
 static void on_deadline(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
 {
         struct relay *relay = userdata;
@@ -91,7 +101,7 @@ static void on_deadline(_unused_ evutil_socket_t fd, _unused_ short what, void *
         }
         /* Of a modern request the end of its connection says it. */
         if (!relay->is_modern && !relay->sse && id_scan_result(&relay->id, &id))
-                http_tell_cancelled(relay->endpoint, relay->client_id, id);
+                http_tell_cancelled(relay->endpoint, session_at_backend(relay), id);
         relay_fail_reason(relay, REASON_deadline, NULL);
 }
 
@@ -165,7 +175,7 @@ int relay_send(struct relay *relay)
 
         if (r < 0)
                 return r;
-        r = relay_request_send_head(relay->backend, relay->endpoint, relay->exchange, relay->is_mcp);
+        r = relay_request_send_head(relay->backend, relay->endpoint, relay->exchange, relay->is_mcp, relay->own_session);
         if (r >= 0 && size > 0)
                 r = http_conn_send(relay->backend, evbuffer_pullup(relay->retained, -1), size);
         if (r >= 0 && relay->is_request_complete)
@@ -191,7 +201,7 @@ static void deadline_arm(struct relay *relay)
 
 void relay_start(struct relay *relay)
 {
-        if (relay->is_refused)
+        if (relay->is_refused || relay->adoption)
                 return;
         int r = relay_send(relay);
 

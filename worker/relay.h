@@ -8,7 +8,8 @@
  * and holds the client back when that is much. */
 int relay_new(struct http_endpoint *endpoint, struct exchange *exchange, bool is_mcp, struct relay **ret);
 
-/* The backend listens: connects and goes on; the client is resumed. May free the relay. */
+/* The backend listens: connects and goes on; the client is resumed. May free the relay. Does nothing while it waits
+ * for a handshake (worker/http_adopt.h). */
 void relay_start(struct relay *relay);
 
 /* Instead of relay_start: the request is read to its end, so that its id is known, and refused. */

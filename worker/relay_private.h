@@ -20,6 +20,9 @@ struct relay {
         struct http_conn *backend;    /* NULL until the backend listens, and once it broke off */
         char client_id[IPC_KEY_SIZE]; /* Mcp-Session-Id of the request, or the minted one; "" for none */
 
+        struct http_adoption *adoption; /* the handshake that it waits for; else NULL */
+        char *own_session;            /* the backend's session that was made for it alone; else NULL */
+
         struct evbuffer *retained;    /* the body so far: until the backend listens, and while is_retaining, to ask
                                        * again */
         bool is_retaining;
@@ -81,6 +84,10 @@ void relay_answer_body(struct relay *relay, const void *data, size_t size);
  * there. True when this answer is such a redirect and was followed: it never reaches the client, which would
  * be sent away from its session. */
 bool relay_redirect(struct relay *relay, const struct http_head *head);
+
+/* The part of it that is no relay's: whether a request for mcp_path, as it was spelt then, is sent to the other
+ * spelling, which mcp_path has then. */
+bool relay_path_follow(struct http_endpoint *endpoint, bool asked_with_slash, const struct http_head *head);
 
 /* How mcp_path is spelt now. */
 bool relay_path_has_slash(const char *path);

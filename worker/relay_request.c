@@ -38,12 +38,36 @@ static const char *backend_session_id(const struct http_endpoint *endpoint, cons
         return is_mcp ? "" : exchange->transport_id;
 }
 
+/* What is the message's own, not its sender's. */
+static const char *const of_message[] = {
+        "Accept", "Accept-Encoding", "Content-Type", "Content-Encoding", "MCP-Protocol-Version", "Last-Event-ID",
+};
+
+static bool header_is_of_message(const struct http_header *header)
+{
+        for (size_t i = 0; i < ELEMENTSOF(of_message); i++)
+                if (http_slice_is_nocase(header->name, of_message[i]))
+                        return true;
+        return false;
+}
+
+int relay_request_add_sender(struct http_conn *backend, const struct exchange *exchange)
+{
+        const struct http_head *head = exchange->head;
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < head->n_headers; i++)
+                if (header_is_forwarded(exchange, &head->headers[i]) && !header_is_of_message(&head->headers[i]))
+                        r = http_conn_add_header_slice(backend, head->headers[i].name, head->headers[i].value);
+        return r;
+}
+
 int relay_request_send_head(struct http_conn *backend, const struct http_endpoint *endpoint,
-                            const struct exchange *exchange, bool is_mcp)
+                            const struct exchange *exchange, bool is_mcp, const char *own_session)
 {
         const struct http_head *head = exchange->head;
         struct http_slice path = exchange->path, query = exchange->query;
-        const char *session_id = backend_session_id(endpoint, exchange, is_mcp);
+        const char *session_id = own_session ? own_session : backend_session_id(endpoint, exchange, is_mcp);
         _cleanup_free_ char *target = NULL;
 
         if (is_mcp)

@@ -302,3 +302,8 @@ struct spec *spec_free(struct spec *spec)
         free(spec);
         return NULL;
 }
+
+bool spec_ends_with_its_clients(const struct spec *spec)
+{
+        return !spec->is_managed && (spec->kind == KEY_TRANSPORT || spec->kind == KEY_NAMED);
+}

@@ -42,4 +42,8 @@ int spec_parse(const char *text, size_t size, struct spec **ret, char **ret_why)
 int spec_read(int fd, struct spec **ret, char **ret_why);
 
 struct spec *spec_free(struct spec *spec);
+
+/* False for a session whose key its clients have in common, or that was made without one: it waits for the next
+ * client. */
+bool spec_ends_with_its_clients(const struct spec *spec);
 DEFINE_CLEANUP(struct spec, spec_free)

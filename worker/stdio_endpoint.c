@@ -84,12 +84,6 @@ static int any_begin(_unused_ struct stdio *stdio, _unused_ struct exchange *exc
         return 0;
 }
 
-/* A session whose key its clients have in common, or that was made without one, waits for the next client. */
-static bool ends_with_its_clients(const struct spec *spec)
-{
-        return !spec->is_managed && (spec->kind == KEY_TRANSPORT || spec->kind == KEY_NAMED);
-}
-
 static void delete_end(struct stdio *stdio, struct exchange *exchange)
 {
         struct worker *worker = stdio->worker;
@@ -104,7 +98,7 @@ static void delete_end(struct stdio *stdio, struct exchange *exchange)
         if (!client)
                 return exchange_refuse(exchange, REASON_unknown_session, NULL, NULL, 0);
         stdio_client_leave(stdio, client, &failure);
-        bool is_last = clients_count(worker->clients) == 0 && ends_with_its_clients(worker->spec);
+        bool is_last = clients_count(worker->clients) == 0 && spec_ends_with_its_clients(worker->spec);
 
         exchange_respond(exchange, 200, NULL, NULL, NULL, 0);
         if (is_last)

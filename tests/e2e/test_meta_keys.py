@@ -18,12 +18,19 @@ from mcp_client import ACCEPT, Client, McpError
 
 CHAT = "openai/session"
 BACKEND = pathlib.Path(__file__).resolve().with_name("worker_backend.py")
+HTTP_BACKEND = BACKEND.with_name("worker_http_backend.py")
 
 
 def config(routers=2, **keys):
     keys = {"keys": [f"meta:{CHAT}", "principal"]} | keys
     return {"mcpServers": {"tools": {"command": sys.executable, "args": [str(BACKEND)], "envmux": keys}},
             "envmux": {"routers": routers}}
+
+
+def http_config(**keys):
+    return {"mcpServers": {"tools": {
+        "command": sys.executable, "args": [str(HTTP_BACKEND), "--port", "${envmux:port}"],
+        "envmux": {"keys": [f"meta:{CHAT}", "principal"], "transport": "http"} | keys}}, "envmux": {"routers": 2}}
 
 
 def sessions(run, **wanted):
@@ -187,3 +194,24 @@ def test_a_conversation_belongs_to_its_user(envmux):
     assert all(len(found) == 1 for found in ids.values())
     assert len(set.union(*ids.values())) == 3
     router.close()
+
+
+def test_conversations_with_an_http_backend(envmux):
+    run = envmux(http_config())
+    seen = []
+    for _ in range(3):
+        with Client(run.mcp("tools")) as client:
+            seen.append(keyed(client, "whoami", "c"))
+            assert client.call("whoami")["session"] == seen[-1]["session"]  # by its id alone, from whichever router
+    assert len({one["pid"] for one in seen}) == 1 and len({one["session"] for one in seen}) == 3
+    with Client(run.mcp("tools")) as client:
+        other = keyed(client, "whoami", "other")
+        assert other["pid"] != seen[0]["pid"]
+        # Who has left was told to the backend of the conversation, which lives on.
+        last = keyed(client, "whoami", "c")
+        assert last["pid"] == seen[0]["pid"] and last["deleted"] == [one["session"] for one in seen]
+    assert sorted(s["kind"] for s in run.sessions()) == ["meta", "meta", "shared"]
+    body = {"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "whoami", "_meta": {CHAT: "c"}}}
+    status, headers, payload = run.http("POST", "/tools/mcp", body, {"Accept": ACCEPT})
+    assert status == 200 and "Mcp-Session-Id" not in headers
+    assert json.loads(Client.messages(headers, payload)[-1]["result"]["content"][0]["text"])["pid"] == seen[0]["pid"]

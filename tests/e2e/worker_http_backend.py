@@ -1,7 +1,8 @@
 """An MCP server over HTTP with every habit that real ones have: it redirects /mcp to /mcp/, gives ids
 of its own, answers as JSON or as a stream, and has other paths beside the protocol.
 
-    worker_http_backend.py --port N | --socket PATH   [--no-session] [--no-reuse] [--late SECONDS]
+    worker_http_backend.py --port N | --socket PATH   [--no-session] [--no-reuse] [--late SECONDS] [--refuse] [--slow]
+                           [--stream]
 """
 
 import argparse
@@ -23,9 +24,13 @@ parser.add_argument("--host", default="127.0.0.1")
 parser.add_argument("--no-session", action="store_true")
 parser.add_argument("--no-reuse", action="store_true", help="bind without SO_REUSEADDR")
 parser.add_argument("--late", type=float, default=0, help="seconds until it listens")
+parser.add_argument("--refuse", action="store_true", help="answer every initialize with an error")
+parser.add_argument("--slow", action="store_true", help="never answer initialize")
+parser.add_argument("--stream", action="store_true", help="answer initialize as an event stream")
 options = parser.parse_args()
 sessions, cancelled, hanging, gate = {}, [], [], threading.Event()
 deleted, left = [], []  # sessions; ids of calls whose connection closed while they waited
+heard = []  # of each message, in order: its session, its method and revision by the head, whose it is by X-User
 together = threading.Barrier(2)
 gates = {}  # of each call of "watch"
 
@@ -111,7 +116,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def post(self, body):
         message = json.loads(body)
         method = message.get("method")
+        heard.append([self.headers["Mcp-Session-Id"], method, self.headers["MCP-Protocol-Version"], self.headers["X-User"]])
         if method == "initialize":
+            if options.refuse:
+                return self.answer(200, {"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32602, "message": "not you"}})
             if message["params"].get("together"):
                 together.wait()
             if message["params"].get("refuse"):
@@ -124,9 +132,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 return self.chunk("")
             made = {} if options.no_session else {"Mcp_Session_Id": "b-" + uuid.uuid4().hex}
             sessions[made.get("Mcp_Session_Id")] = message["params"]
-            return self.answer(200, {"jsonrpc": "2.0", "id": message["id"], "result": {
+            if options.slow and gate.wait():
+                return None
+            answer = {"jsonrpc": "2.0", "id": message["id"], "result": {
                 "protocolVersion": message["params"]["protocolVersion"], "capabilities": {},
-                "serverInfo": {"name": "http-backend", "version": "1"}}}, **made)
+                "serverInfo": {"name": "http-backend", "version": "1"}}}
+            if not options.stream:
+                return self.answer(200, answer, **made)
+            self.stream(**made)
+            self.event({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "info", "data": "hm"}})
+            self.event(answer)
+            return self.chunk("")
         if not self.is_modern() and self.headers.get("Mcp-Session-Id") not in sessions:
             return self.answer(404, {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "unknown"}})
         if method == "notifications/cancelled":
@@ -148,7 +164,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def whoami(self, message, arguments):
         self.answer(200, self.result(message, {"session": self.headers["Mcp-Session-Id"], "host": self.headers["Host"],
                                                "headers": dict(self.headers.items()), "cancelled": cancelled, "hanging": len(hanging), "waiting": hanging,
-                                               "deleted": deleted, "left": left,
+                                               "deleted": deleted, "left": left, "heard": heard, "pid": os.getpid(),
                                                "params": sessions.get(self.headers["Mcp-Session-Id"])}))
 
     def count(self, message, arguments):
