@@ -220,11 +220,11 @@ static void take(struct stdio *stdio, struct exchange *exchange, const struct js
                 return exchange_fail(exchange, stdio->failure, id.data, id.size);
         if (is_modern)
                 return modern_take(stdio, exchange, message);
-        if (stdio->era == ERA_MODERN)
-                return modern_refuse_legacy(exchange, message);
         if (is_initialize && mcp_head_is_modern(exchange->head))
                 return exchange_refuse(exchange, REASON_header_mismatch, "initialize is not of this revision", id.data,
                                        id.size);
+        if (stdio->era == ERA_MODERN)
+                return modern_refuse_legacy(exchange, message);
         if (is_initialize)
                 return handshake_request(stdio, exchange, message);
         if (!stdio_version_is_fine(stdio, exchange))

@@ -200,9 +200,11 @@ def test_a_legacy_session_refuses_modern_requests(worker):
 
 
 def test_initialize_is_not_of_this_revision(worker):
-    _, connection = worker.start_initialize(headers={"MCP-Protocol-Version": mc.VERSION})
-    answer = worker.finish(connection)
-    assert (answer.status, answer.message()["error"]["code"]) == (400, -32020)
+    for _ in range(2):  # in a new session and in a modern one
+        _, connection = worker.start_initialize(headers={"MCP-Protocol-Version": mc.VERSION})
+        answer = worker.finish(connection)
+        assert (answer.status, answer.message()["error"]["code"]) == (400, -32020)
+        assert mc.tool(worker, "echo") == {}
 
 
 # ---- arguments repeated in headers --------------------------------------------------------------
