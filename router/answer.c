@@ -33,16 +33,17 @@ bool answer_http_error(struct http_conn *conn, unsigned status, const char *why,
         static const struct {
                 unsigned status;
                 enum reason reason;
+                const char *limit; /* the key of the configuration that sets it */
         } reasons[] = {
-                { 400, REASON_bad_request },
-                { 413, REASON_body_too_large },
-                { 431, REASON_head_too_large },
+                { 400, REASON_bad_request, NULL },
+                { 413, REASON_body_too_large, "body_max" },
+                { 431, REASON_head_too_large, "head_max" },
         };
 
         for (size_t i = 0; i < ELEMENTSOF(reasons); i++) {
                 if (reasons[i].status != status)
                         continue;
-                struct failure f = { .reason = reasons[i].reason, .detail = why };
+                struct failure f = { .reason = reasons[i].reason, .detail = reasons[i].limit ?: why };
 
                 answer_failure(conn, ANSWER_JSONRPC, 0, &f, (struct json_slice) {}, NULL, origin);
                 return true;

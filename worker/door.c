@@ -164,7 +164,7 @@ static const char *error_body(unsigned status, const char *why, char **ret_body,
         struct failure failure = { .reason = REASON_bad_request, .detail = why };
 
         if (status == 413)
-                failure.reason = REASON_body_too_large;
+                failure = (struct failure) { .reason = REASON_body_too_large, .detail = "message_max" };
         else if (status == 431)
                 failure.reason = REASON_head_too_large;
 

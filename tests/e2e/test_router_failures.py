@@ -295,8 +295,10 @@ def test_heads_and_bodies_over_the_limit(router):
     worker = router.worker("s1")
     answer = router.client().request("GET", "/healthz", [("X-Long", "x" * 40_000)])
     assert (answer.status, answer.reason()) == (431, "head_too_large")
+    assert "head_max" in answer.json()["error"]["message"]
     answer = router.client().request("POST", "/lake/mcp", [SESSION], b"x" * 1001)
     assert (answer.status, answer.reason()) == (413, "body_too_large")
+    assert "body_max" in answer.json()["error"]["message"]
     client = router.client()
     client.start("POST", "/lake/mcp", [SESSION, ("Transfer-Encoding", "chunked")])
     client.send_chunk(b"x" * 900)
