@@ -38,12 +38,13 @@ static int write_address(int fd, char ret[static ADDRESS_SIZE])
         return 0;
 }
 
+/* Those that take room. */
 static unsigned count_sessions(const struct session_table *table, const char *server)
 {
         unsigned n = 0;
 
         for (const struct session *s = session_next(table, NULL); s; s = session_next(table, s))
-                n += streq(s->record.server, server);
+                n += s->state != SESSION_DORMANT && streq(s->record.server, server);
         return n;
 }
 

@@ -218,6 +218,7 @@ def test_a_dormant_session_can_be_ended(envmux, end):
     run = envmux(config())
     with Client(run.mcp("tools", key="k"), keep=True) as client:
         asleep = sleeps(run)
+        assert [s["sessions"] for s in json.loads(run.ctl("servers", "--json").stdout)["servers"]] == [0]
         if end == "DELETE by key":
             assert run.http("DELETE", "/tools/s/k")[0] == 204
         elif end == "DELETE by its client":
