@@ -131,7 +131,7 @@ static void start_mcp(struct exchange *e)
         else if (e->key.kind)
                 exchange_find_session(e);
         else
-                exchange_fail_reason(e, REASON_session_required, NULL);
+                exchange_fail_unnamed(e, REASON_session_required);
 }
 
 static void start_sse(struct exchange *e)
@@ -315,6 +315,13 @@ void exchange_fail(struct exchange *e, const struct failure *f)
 void exchange_fail_reason(struct exchange *e, enum reason reason, const char *detail)
 {
         exchange_fail(e, &(struct failure) { .reason = reason, .detail = detail });
+}
+
+void exchange_fail_unnamed(struct exchange *e, enum reason reason)
+{
+        char ways[KEY_WAYS_SIZE];
+
+        exchange_fail_reason(e, reason, key_ways(&e->server, e->router->config.session_header, ways));
 }
 
 void exchange_fail_no_memory(struct exchange *e, int error)

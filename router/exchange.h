@@ -104,6 +104,9 @@ void exchange_resolve(struct exchange *e, const char *stale_id);
 void exchange_fail(struct exchange *e, const struct failure *failure);
 void exchange_fail_reason(struct exchange *e, enum reason reason, const char *detail);
 
+/* The same for a request that names no session: tells how it could. */
+void exchange_fail_unnamed(struct exchange *e, enum reason reason);
+
 /* The same where body_append did not keep what is needed: its -ENOBUFS or -ENOMEM. */
 void exchange_fail_no_memory(struct exchange *e, int error);
 

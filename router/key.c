@@ -107,6 +107,19 @@ int key_of_handle(const struct jsonrpc_message *message, struct request_key *ret
         return 0;
 }
 
+const char *key_ways(const struct server *server, const char *session_header, char dst[static KEY_WAYS_SIZE])
+{
+        bool takes_name = server->keys & 1u << KEY_NAMED, takes_meta = server->meta_key[0];
+
+        if (!takes_name && !takes_meta)
+                return NULL;
+        (void) snprintf(dst, KEY_WAYS_SIZE, "%s%.64s%s%s%s%s",
+                        takes_name ? "by /s/KEY in the path, or by the header " : "", takes_name ? session_header : "",
+                        takes_name && takes_meta ? ", or " : "", takes_meta ? "by the string params._meta[\"" : "",
+                        server->meta_key, takes_meta ? "\"]" : "");
+        return dst;
+}
+
 int key_mint(char ret[static KEY_MINTED_SIZE])
 {
         static const char digits[] = "0123456789abcdef";

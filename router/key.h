@@ -35,6 +35,11 @@ int key_of_client(const struct server *server, struct json_slice client_info, st
 /* What leads a stateless request back to the session of an earlier one: requestState, or a task's id. */
 int key_of_handle(const struct jsonrpc_message *message, struct request_key *ret);
 
+/* How a request could have named a session of this server, for whom to tell: "by …, or by …". NULL for no way,
+ * else dst. */
+#define KEY_WAYS_SIZE (IPC_META_SIZE + 256)
+const char *key_ways(const struct server *server, const char *session_header, char dst[static KEY_WAYS_SIZE]);
+
 /* True for 1–256 bytes 0x21–0x7E. */
 bool key_is_valid(const char *data, size_t size);
 

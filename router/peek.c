@@ -120,7 +120,7 @@ static void peek_initialize(struct exchange *e, const struct jsonrpc_message *me
         if (!peek_settings(e, client_info))
                 return;
         if (!e->key.kind && key_choose(e, client_info) < 0)
-                return exchange_fail_reason(e, REASON_session_required, NULL);
+                return exchange_fail_unnamed(e, REASON_session_required);
         e->may_create = true;
         exchange_find_session(e);
 }
@@ -139,7 +139,7 @@ static void peek_message(struct exchange *e, const struct jsonrpc_message *messa
         else if (e->key.kind && (!e->may_create || peek_settings(e, (struct json_slice) {})))
                 exchange_find_session(e);
         else if (!e->key.kind)
-                exchange_fail_reason(e, REASON_session_required, NULL);
+                exchange_fail_unnamed(e, REASON_session_required);
 }
 
 void peek_end(struct exchange *e)

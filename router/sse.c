@@ -38,7 +38,7 @@ void sse_start(struct exchange *e)
         if (!peek_settings(e, (struct json_slice) {}))
                 return;
         if (!e->key.kind && key_choose(e) < 0)
-                return exchange_fail_reason(e, REASON_session_required, NULL);
+                return exchange_fail_unnamed(e, REASON_session_required);
         e->may_create = !e->key.carries_transport_id;
         exchange_find_session(e);
 }

@@ -86,7 +86,7 @@ static void find_keyless(struct exchange *e, const struct jsonrpc_message *messa
         case KEYLESS_REJECT:
                 break;
         }
-        exchange_fail_reason(e, REASON_key_required, NULL);
+        exchange_fail_unnamed(e, REASON_key_required);
 }
 
 void stateless_start(struct exchange *e)

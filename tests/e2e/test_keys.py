@@ -120,6 +120,7 @@ def test_a_server_can_insist_on_a_key(run):
     with pytest.raises(Refused, match="key_required") as refused:
         pid(run, "/strict/mcp")
     assert (refused.value.status, refused.value.code) == (400, -32600)
+    assert "/s/KEY in the path, or by the header Envmux-Session" in str(refused.value)
     assert not run.sessions()
     assert pid(run, "/strict/s/k/mcp")
 

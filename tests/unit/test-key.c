@@ -182,6 +182,21 @@ static void test_an_entry_of_meta_only_where_the_server_names_one(void **state)
         assert_int_equal(key.kind, 0);
 }
 
+static void test_ways_to_name_a_session(void **state)
+{
+        char text[KEY_WAYS_SIZE];
+        struct server server = { .keys = 1u << KEY_TRANSPORT };
+
+        assert_null(key_ways(&server, "Envmux-Session", text));
+        server.keys |= 1u << KEY_NAMED;
+        assert_string_equal(key_ways(&server, "X-Key", text), "by /s/KEY in the path, or by the header X-Key");
+        strcpy(server.meta_key, "openai/session");
+        assert_string_equal(key_ways(&server, "X-Key", text), "by /s/KEY in the path, or by the header X-Key, "
+                                                              "or by the string params._meta[\"openai/session\"]");
+        server.keys = 1u << KEY_META;
+        assert_string_equal(key_ways(&server, "X-Key", text), "by the string params._meta[\"openai/session\"]");
+}
+
 static int read_client(unsigned keys, const char *client_info, struct request_key *ret)
 {
         const struct server server = { .keys = keys };
@@ -262,6 +277,7 @@ int main(void)
                 cmocka_unit_test(test_an_entry_of_meta),
                 cmocka_unit_test(test_an_entry_of_meta_has_a_longest_size),
                 cmocka_unit_test(test_an_entry_of_meta_only_where_the_server_names_one),
+                cmocka_unit_test(test_ways_to_name_a_session),
                 cmocka_unit_test(test_the_identity_of_a_client),
                 cmocka_unit_test(test_handles),
                 cmocka_unit_test(test_minted_ids_are_fresh_hex),
