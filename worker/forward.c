@@ -99,7 +99,8 @@ int forward_request(struct stdio *stdio, struct client *client, struct stream *s
         stdio->era = ERA_LEGACY;
         (*ret)->client = client;
         (*ret)->stream = stream;
-        if (stream && stream->kind == STREAM_SSE) { /* the exchange that brought it is over, and its stream holds nothing */
+        /* The exchange that brought it is over, and its stream holds nothing. */
+        if (stream && (stream->kind == STREAM_SSE || !stream_is_connected(stream))) {
                 (*ret)->is_held = true;
                 idle_hold(stdio->worker->idle);
         }

@@ -116,6 +116,7 @@ static uint64_t mind_the_gap(struct stdio *stdio, struct stream *stream, uint64_
 static void carry_on(struct stdio *stdio, struct exchange *exchange, struct stream *stream, uint64_t number)
 {
         exchange->endpoint_data = stream;
+        calls_hold(stdio, stream, false); /* the connection that had, if it is still there, ends */
         exchange_uncount(exchange);
         int r = stream_resume(stream, exchange, number);
 

@@ -255,6 +255,23 @@ def test_a_detached_call_keeps_the_session_and_an_answered_one_does_not(start):
     worker.wait_exit()
 
 
+def test_a_call_carried_elsewhere_keeps_the_session(start):
+    worker = start(idle_usec=400_000)
+    client = worker.initialize()
+    old = held(client, id=1)
+    new = client.resume(prime(old))  # while the old connection still looks alive
+    assert old.events() == []
+    prime(new)
+    with pytest.raises(TimeoutError):  # nothing happens for two idle timeouts
+        new.connection.sock.settimeout(1.0)
+        new.raw.readline()
+    assert in_flight(worker) == 1
+    new.close()
+    client.tool("release", name="x")
+    assert worker.supervisor.wait("GONE").body.cause == wh.IDLE
+    worker.wait_exit()
+
+
 def test_a_detached_call_ends_at_its_deadline(start):
     worker = start(request_usec=500_000)
     client = worker.initialize()
