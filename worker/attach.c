@@ -43,8 +43,8 @@ int attach_known(struct stdio *stdio, struct client *client)
         if (clients_attach(worker->clients, client) < 0 &&
             (!make_room(stdio) || clients_attach(worker->clients, client) < 0))
                 return -ENOSPC;
+        stdio->is_shared |= stdio->handshake.had_client; /* also by one that left: answers to it may still come */
         stdio->handshake.had_client = true;
-        stdio->is_shared |= clients_count(worker->clients) > 1;
         backlog_move(&client->backlog, &stdio->unattached);
         clients_alias_of(worker->clients, client, false, on_alias, worker->link);
         link_status_changed(worker->link);

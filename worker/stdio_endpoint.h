@@ -58,8 +58,8 @@ struct stdio {
         struct asked_list *asked;
         struct handshake handshake;
         struct modern modern;
-        bool is_shared;                 /* two clients were attached at once: from then on no id goes on the wire as
-                                         * it is, since answers to one that left may still come */
+        bool is_shared;                 /* a second client came: from then on no id goes on the wire as it is, since
+                                         * answers to one that left may still come */
         struct backlog unattached;      /* what the backend said before any client was attached */
         const struct failure *failure;  /* set once the session has ended: the answer to everything */
         size_t body_bytes;              /* of request bodies that are being received */

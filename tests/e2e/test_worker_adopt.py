@@ -8,6 +8,7 @@ import tempfile
 import pytest
 
 import worker_harness as harness
+from harness import wait_until
 
 META = {"openai/session": "chat-1"}
 
@@ -116,6 +117,20 @@ def test_a_shared_session_outlives_its_last_client(start, kind):
     assert worker.initialize().delete().status == 200
     assert worker.initialize().tool("echo", a=1) == {"a": 1}
     assert worker.supervisor.count("GONE") == 0
+
+
+def test_a_late_answer_to_a_client_that_left_is_not_the_next_ones(start):
+    worker = start(kind="shared")
+    client = worker.initialize()
+    client.start("hold", {"name": "x"}, id=0)
+    wait_until(lambda: lines(client, "tools/call")[-2]["params"]["name"] == "hold", "the call at the backend")
+    assert client.delete().status == 200
+    other = worker.initialize()
+    own = other.start("hold", {"name": "y"}, id=0)
+    wait_until(lambda: len([line for line in other.tool("received") if '"hold"' in line]) == 2, "the second one there")
+    assert other.tool("release", name="x", value="of the first") == "done"  # cancelled, and answered all the same
+    assert other.tool("release", name="y", value="of the second") == "done"
+    assert harness.Worker.finish(own).message()["result"]["content"][0]["text"] == "of the second"
 
 
 def test_the_idlest_client_makes_room(start):
