@@ -182,32 +182,34 @@ static void fail_own(struct stdio *stdio, const char *why)
         life_end(stdio->worker->life, GONE_START_FAILED, REASON_start_failed, why);
 }
 
-static void answer_error(struct call *call, const struct jsonrpc_message *message)
+static void answer_error(struct stream *stream, const struct jsonrpc_message *message, struct json_slice id)
 {
         _cleanup_free_ char *text = NULL;
         size_t size;
 
-        if (!call->stream ||
-            jsonrpc_replace(message->whole, message->id, call->id.data, call->id.size, &text, &size) < 0)
+        if (!stream || jsonrpc_replace(message->whole, message->id, id.data, id.size, &text, &size) < 0)
                 return;
-        call->stream->session.transport_id = NULL;
-        stream_respond(call->stream, text, size);
+        stream->session.transport_id = NULL;
+        stream_respond(stream, text, size);
 }
 
 void handshake_response(struct stdio *stdio, struct call *call, const struct jsonrpc_message *message)
 {
         struct handshake *handshake = &stdio->handshake;
         struct client *client = TAKE_PTR(call->client);
+        struct stream *stream = TAKE_PTR(call->stream);
+        _cleanup_free_ char *id_data = TAKE_PTR(call->id.data);
+        struct json_slice id = { .data = id_data, .size = call->id.size };
         bool is_result = message->result.size > 0 && result_keep(handshake, message) >= 0;
 
+        stdio_call_remove(stdio, call); /* to admit a client may end the session, and every call with it */
         if (is_result) {
-                admit(stdio, client, call->stream, token_slice(&call->id));
+                admit(stdio, client, stream, id);
         } else {
                 handshake->state = HANDSHAKE_NONE;
-                answer_error(call, message);
+                answer_error(stream, message, id);
                 client_free(client);
         }
-        stdio_call_remove(stdio, call);
         if (is_result && handshake->is_replayed && !streq(handshake->version, handshake->own_version))
                 return fail_own(stdio, "it speaks another revision of MCP than the backend before it");
         if (is_result && handshake->is_own)

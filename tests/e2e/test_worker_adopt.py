@@ -133,6 +133,25 @@ def test_a_late_answer_to_a_client_that_left_is_not_the_next_ones(start):
     assert harness.Worker.finish(own).message()["result"]["content"][0]["text"] == "of the second"
 
 
+def test_an_initialize_that_was_overtaken_is_turned_away(start, tmp_path):
+    """A client is taken in by its call while the backend has the initialize of another, and replaces it."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    backend = ("import json,sys\nfor line in sys.stdin:\n m=json.loads(line)\n"
+               f" if m.get('method')=='initialize':\n  open({str(gate)!r}).read()\n"
+               "  print(json.dumps({'jsonrpc':'2.0','id':m['id'],'result':{'protocolVersion':'2025-06-18'}}),flush=True)")
+    worker = start(attach="replace", command=["/usr/bin/env", "python3", "-c", backend])
+    _, first = worker.start_initialize()
+    with open(gate, "w"):  # opens when the backend has the initialize
+        second = harness.Client(worker, "t").start("echo")
+        worker.supervisor.wait("STATUS", lambda frame: frame.body.clients == 1)
+    answer = harness.Worker.finish(first)
+    assert (answer.status, answer.headers["Envmux-Gone"]) == (410, "1")
+    assert harness.Worker.finish(second).status == 404
+    assert worker.supervisor.wait("GONE").body.cause == harness.REPLACED
+    worker.wait_exit()
+
+
 def test_the_idlest_client_makes_room(start):
     worker = start()
     listener = harness.Client(worker, "listener")
