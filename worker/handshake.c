@@ -207,6 +207,7 @@ void handshake_response(struct stdio *stdio, struct call *call, const struct jso
                 admit(stdio, client, stream, id);
         } else {
                 handshake->state = HANDSHAKE_NONE;
+                stdio->era = ERA_UNKNOWN; /* a backend of the other era refuses it, and is pinned to nothing */
                 answer_error(stream, message, id);
                 client_free(client);
         }

@@ -15,7 +15,7 @@ received = []  # every line, as it came
 held = {}  # name -> request that is answered by "release"
 cancelled = []
 listeners = {}  # id -> filter
-era = None
+era = os.environ.get("BACKEND_ERA")  # "modern": it speaks no other
 schemas = {"region": {"type": "object", "properties": {
     "region": {"type": "string", "x-mcp-header": "Region"},
     "count": {"type": "integer", "x-mcp-header": "Count"},

@@ -199,6 +199,14 @@ def test_a_legacy_session_refuses_modern_requests(worker):
     assert client.tool("echo", a=1) == {"a": 1}
 
 
+def test_a_refused_initialize_pins_nothing(start):
+    worker = start(["/usr/bin/env", "BACKEND_ERA=modern", *mc.COMMAND])
+    _, connection = worker.start_initialize()
+    assert worker.finish(connection).message()["error"]["code"] == -32022
+    assert mc.send(worker, "server/discover").status == 200
+    assert mc.tool(worker, "echo", a=1) == {"a": 1}
+
+
 def test_initialize_is_not_of_this_revision(worker):
     for _ in range(2):  # in a new session and in a modern one
         _, connection = worker.start_initialize(headers={"MCP-Protocol-Version": mc.VERSION})
