@@ -15,8 +15,8 @@ struct call *placement_newest_call(const struct calls *calls, const struct clien
         struct call *newest = NULL, *initialize = NULL;
 
         for (struct call *call = calls_next(calls, NULL); call; call = calls_next(calls, call)) {
-                if (!call->stream || (client && call->client != client))
-                        continue;
+                if (!call->stream || call->is_modern || (client && call->client != client))
+                        continue; /* is_modern: server/discover, of a client of neither era yet */
                 if (call->is_initialize)
                         initialize = call;
                 else
