@@ -160,7 +160,7 @@ static void deliver_on_call(struct call *call, const struct jsonrpc_message *mes
         struct json_slice token;
         size_t size;
 
-        if (!jsonrpc_method_is(message, "notifications/progress") ||
+        if (call->progress.size == 0 || !jsonrpc_method_is(message, "notifications/progress") ||
             json_get(message->params, "progressToken", &token) < 0)
                 (void) stream_message(call->stream, message->whole.data, message->whole.size);
         else if (jsonrpc_replace(message->whole, token, call->progress.data, call->progress.size, &text, &size) >= 0)
