@@ -31,7 +31,14 @@ static void on_stream_lost(struct stream *stream, void *userdata)
         stdio_call_remove(stdio, call);
 }
 
-static const struct stream_ops stream_ops = { .on_lost = on_stream_lost };
+static void on_stream_full(struct stream *stream, void *userdata)
+{
+        const struct failure failure = { .reason = REASON_overloaded, .detail = "its client did not read what came of it" };
+
+        stdio_stream_fail(userdata, stream, &failure);
+}
+
+static const struct stream_ops stream_ops = { .on_lost = on_stream_lost, .on_full = on_stream_full };
 
 static struct failure failure_of(const struct modern_fault *fault)
 {

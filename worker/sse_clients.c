@@ -138,7 +138,20 @@ static void on_lost(struct stream *stream, void *userdata)
         event_active(sse->timer, EV_TIMEOUT, 0);
 }
 
-static const struct stream_ops stream_ops = { .on_lost = on_lost };
+/* Its client does not read: what it asked for is answered here, and it is let go. */
+static void on_full(struct stream *stream, void *userdata)
+{
+        const struct failure failure = { .reason = REASON_overloaded, .detail = "its client did not read what came of it" };
+        struct sse *sse = userdata;
+
+        stdio_stream_fail(sse->stdio, stream, &failure);
+        if (!sse->stream)
+                return;
+        on_lost(stream, sse);
+        stream_end(stream);
+}
+
+static const struct stream_ops stream_ops = { .on_lost = on_lost, .on_full = on_full };
 
 static void sse_end(struct sse *sse)
 {

@@ -76,11 +76,15 @@ void stdio_calls_fail(struct stdio *stdio, const struct client *client, const st
 
 void stdio_stream_fail(struct stdio *stdio, const struct stream *stream, const struct failure *failure)
 {
+        bool gave_up = false;
+
         for (struct call *call = calls_next(stdio->calls, NULL), *next; call; call = next) {
                 next = calls_next(stdio->calls, call);
                 if (call->stream == stream)
-                        (void) call_fail(stdio, call, failure, true);
+                        gave_up |= call_fail(stdio, call, failure, true);
         }
+        if (gave_up)
+                handshake_try_next(stdio);
 }
 
 /* What still waits for the backend's handshake is its client's no more. */

@@ -288,7 +288,7 @@ static int say(struct stream *stream, const char *text, size_t size, enum event_
         return r;
 }
 
-/* The connection breaks: what was said on it cannot be completed. */
+/* Its client left, or nothing can be said to it any more: what was said cannot be completed. */
 static void drop(struct stream *stream)
 {
         struct carrier *carrier = TAKE_PTR(stream->carrier);
@@ -319,6 +319,10 @@ bool stream_message(struct stream *stream, const char *message, size_t size)
                 return message_kept(stream, message, size);
         /* A reader that is this far behind gets nothing more. */
         if (carrier_pending_bytes(stream->carrier) > stream->pending_bytes_max) {
+                if (stream->kind != STREAM_GET) {
+                        stream->ops->on_full(stream, stream->userdata);
+                        return true;
+                }
                 drop(stream);
                 return false;
         }

@@ -29,7 +29,7 @@ struct stream_ops {
         void (*on_lost)(struct stream *stream, void *userdata);
         /* Only where it can be resumed. It has no carrier any more, and goes on. */
         void (*on_detached)(struct stream *stream, void *userdata);
-        /* Only where it can be resumed: no room for a further event. The responses due are to be failed. */
+        /* No room for a further event. The responses due are to be failed. Never of a STREAM_GET. */
         void (*on_full)(struct stream *stream, void *userdata);
 };
 
@@ -77,9 +77,9 @@ bool stream_is_connected(const struct stream *stream);
 void stream_endpoint(struct stream *stream, const char *id, const char *uri);
 
 /* One message that is no response to it: begins an event stream. False when it was not taken: the client
- * did not read what it already got and the stream is gone (on_lost was called), or, of one that can be
- * resumed, it has finished. Where the log has no room for it, the calls of the stream fail and the message
- * goes with them; a GET stream gives up its oldest messages. */
+ * did not read what it already got and the GET stream is gone (on_lost was called), or, of one that can be
+ * resumed, it has finished. Where there is no room for it, the calls of the stream fail (on_full) and the
+ * message goes with them; a GET stream that can be resumed gives up its oldest messages. */
 bool stream_message(struct stream *stream, const char *message, size_t size);
 
 /* One of the responses due. The last one ends the answer and frees the stream, or leaves it to be resumed:
