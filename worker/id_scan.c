@@ -76,15 +76,31 @@ void id_scan_feed(struct id_scan *scan, const char *bytes, size_t size)
                         structure_byte(scan, bytes[i]);
 }
 
-bool id_scan_result(const struct id_scan *scan, struct json_slice *ret)
+/* The id of a whole message, whatever it is. */
+static bool message_id(const struct id_scan *scan, struct json_slice *ret)
 {
         struct json_slice id;
 
-        if (!scan->is_object || !scan->is_complete || !scan->has_method || scan->is_ambiguous || scan->id_bytes == 0 ||
+        if (!scan->is_object || !scan->is_complete || scan->is_ambiguous || scan->id_bytes == 0 ||
             scan->id_bytes > sizeof(scan->id) || json_validate(scan->id, scan->id_bytes, &id) < 0)
                 return false;
         if (json_slice_type(id) != JSON_STRING && json_slice_type(id) != JSON_NUMBER)
                 return false;
         *ret = id;
         return true;
+}
+
+bool id_scan_result(const struct id_scan *scan, struct json_slice *ret)
+{
+        return scan->has_method && message_id(scan, ret);
+}
+
+bool id_scan_response(const struct id_scan *scan, struct json_slice *ret)
+{
+        return !scan->has_method && message_id(scan, ret);
+}
+
+bool id_scan_is_notification(const struct id_scan *scan)
+{
+        return scan->is_object && scan->is_complete && scan->has_method && !scan->has_id;
 }

@@ -1,5 +1,5 @@
-/* The id of a JSON-RPC request whose body passes by, however long it is and however it is cut: found without
- * keeping more than the id. */
+/* The id of a JSON-RPC message that passes by, however long it is and however it is cut: found without keeping
+ * more than the id. */
 #pragma once
 
 #include "common/json_scan.h"
@@ -24,6 +24,12 @@ struct id_scan {
 
 void id_scan_feed(struct id_scan *scan, const char *bytes, size_t size);
 
-/* The id, in memory of scan, once all of the body was fed. False when the body is no request, or its id cannot be
+/* The id of a request, in memory of scan, once all of it was fed. False when it is no request, or its id cannot be
  * told. */
 bool id_scan_result(const struct id_scan *scan, struct json_slice *ret);
+
+/* The same of a response. */
+bool id_scan_response(const struct id_scan *scan, struct json_slice *ret);
+
+/* All of it was fed, and it is a notification. */
+bool id_scan_is_notification(const struct id_scan *scan);

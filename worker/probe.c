@@ -133,7 +133,7 @@ static void on_line(char *line, size_t size, void *userdata)
                 stage_set(probe, STAGE_GRACE, GRACE_USEC);
 }
 
-static void on_long_line(uint64_t size, void *userdata)
+static void on_long_line(uint64_t size, _unused_ const struct id_scan *scan, void *userdata)
 {
         struct probe *probe = userdata;
 

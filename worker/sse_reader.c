@@ -43,23 +43,16 @@ static void value_bytes(struct sse_reader *reader, const char *bytes, size_t siz
                 id_scan_feed(&reader->scan, bytes, size);
 }
 
-static bool is_response(const struct id_scan *scan)
-{
-        struct json_slice id;
-
-        return scan->is_object && scan->is_complete && !scan->has_method && !scan->is_ambiguous && scan->id_bytes > 0 &&
-               scan->id_bytes <= sizeof(scan->id) && json_validate(scan->id, scan->id_bytes, &id) >= 0;
-}
-
 static enum sse_found event_end(struct sse_reader *reader)
 {
         bool was_over = reader->is_over;
+        struct json_slice id;
 
         reader->is_over = true;
         if (was_over)
                 return SSE_NOTHING;
         if (reader->has_endpoint)
-                return is_response(&reader->scan) ? SSE_RESPONSE : SSE_NOTHING;
+                return id_scan_response(&reader->scan, &id) ? SSE_RESPONSE : SSE_NOTHING;
         if (reader->event_bytes >= sizeof(reader->event) || !is_word(reader->event, reader->event_bytes, "endpoint") ||
             reader->uri_bytes >= sizeof(reader->uri))
                 return SSE_NOTHING;
@@ -126,6 +119,6 @@ struct json_slice sse_reader_id(const struct sse_reader *reader)
 {
         struct json_slice id = { 0 };
 
-        (void) json_validate(reader->scan.id, reader->scan.id_bytes, &id);
+        (void) id_scan_response(&reader->scan, &id);
         return id;
 }

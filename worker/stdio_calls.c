@@ -46,7 +46,8 @@ static bool call_fail(struct stdio *stdio, struct call *call, const struct failu
         return gave_up;
 }
 
-void stdio_call_fail_sole(struct stdio *stdio, const struct failure *failure)
+/* The only call that can have been meant; NULL: several can. */
+static struct call *sole_call(const struct stdio *stdio)
 {
         struct call *sole = NULL;
 
@@ -54,10 +55,18 @@ void stdio_call_fail_sole(struct stdio *stdio, const struct failure *failure)
                 if (call->listen) /* it has no answer but at its end */
                         continue;
                 if (sole)
-                        return;
+                        return NULL;
                 sole = call;
         }
-        if (sole && call_fail(stdio, sole, failure, false))
+        return sole;
+}
+
+void stdio_call_fail_lost(struct stdio *stdio, const struct id_scan *scan, const struct failure *failure)
+{
+        struct json_slice id;
+        struct call *call = id_scan_response(scan, &id) ? calls_by_wire_id(stdio->calls, id) : sole_call(stdio);
+
+        if (call && call_fail(stdio, call, failure, false))
                 handshake_try_next(stdio);
 }
 

@@ -20,14 +20,14 @@ static void on_line(char *line, size_t size, void *userdata)
         deliver_line(userdata, line, size);
 }
 
-/* Whose answer it was is unknown, unless only one request can have been meant. */
-static void on_long_line(uint64_t size, void *userdata)
+static void on_long_line(uint64_t size, const struct id_scan *scan, void *userdata)
 {
         struct stdio *stdio = userdata;
         struct failure failure = { .reason = REASON_backend_protocol, .detail = "a line over message_bytes_max" };
 
         log_ring_addf(stdio->worker->logs, LOG_STDOUT, "[a line of %llu bytes was dropped]", (unsigned long long) size);
-        stdio_call_fail_sole(stdio, &failure);
+        if (!id_scan_is_notification(scan))
+                stdio_call_fail_lost(stdio, scan, &failure);
 }
 
 static void on_broken(void *userdata)

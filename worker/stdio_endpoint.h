@@ -108,8 +108,9 @@ void stdio_call_remove(struct stdio *stdio, struct call *call);
  * waits for them. */
 void stdio_calls_fail(struct stdio *stdio, const struct client *client, const struct failure *failure, bool is_told);
 
-/* The only call that an answer can have been for ends with failure; nothing happens when there are several. */
-void stdio_call_fail_sole(struct stdio *stdio, const struct failure *failure);
+/* The call whose answer was lost ends with failure: by its id on the wire, else the only one that can have been
+ * meant; nothing happens when there are several. */
+void stdio_call_fail_lost(struct stdio *stdio, const struct id_scan *scan, const struct failure *failure);
 
 /* The calls that stream waits for end with failure, and the backend hears of it. */
 void stdio_stream_fail(struct stdio *stdio, const struct stream *stream, const struct failure *failure);

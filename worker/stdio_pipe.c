@@ -20,6 +20,7 @@ struct stdio_pipe {
         size_t in_scanned;         /* no newline before this */
         size_t line_bytes_max;
         uint64_t skipped;          /* bytes of an overlong line seen so far, 0: none is being skipped */
+        struct id_scan scan;       /* of that line */
 
         const struct stdio_pipe_ops *ops;
         void *userdata;
@@ -109,18 +110,32 @@ static void give_line(struct stdio_pipe *pipe, char *line, size_t size)
                 pipe->ops->on_line(line, size, pipe->userdata);
 }
 
+/* More of an overlong line, of which nothing is kept. */
+static void skip(struct stdio_pipe *pipe, const char *bytes, size_t size)
+{
+        if (pipe->skipped == 0)
+                pipe->scan = (struct id_scan) { 0 };
+        pipe->skipped += size;
+        id_scan_feed(&pipe->scan, bytes, size);
+}
+
+/* Its newline came. */
+static void skip_end(struct stdio_pipe *pipe)
+{
+        pipe->ops->on_long_line(pipe->skipped, &pipe->scan, pipe->userdata);
+        pipe->skipped = 0;
+}
+
 /* Ends the skipping of an overlong line at its newline; false: its end is not there yet. */
 static bool skip_to_newline(struct stdio_pipe *pipe, size_t *at)
 {
         char *newline = memchr(pipe->in + *at, '\n', pipe->in_size - *at);
         size_t n = newline ? (size_t) (newline - pipe->in) - *at : pipe->in_size - *at;
 
-        pipe->skipped += n;
+        skip(pipe, pipe->in + *at, n);
         *at += n + (newline ? 1 : 0);
-        if (newline) {
-                pipe->ops->on_long_line(pipe->skipped, pipe->userdata);
-                pipe->skipped = 0;
-        }
+        if (newline)
+                skip_end(pipe);
         return newline != NULL;
 }
 
@@ -142,17 +157,19 @@ static void lines_take(struct stdio_pipe *pipe)
                         break;
                 size_t end = (size_t) (newline - pipe->in);
 
-                if (end - at > pipe->line_bytes_max)
-                        pipe->ops->on_long_line(end - at, pipe->userdata);
-                else
+                if (end - at > pipe->line_bytes_max) {
+                        skip(pipe, pipe->in + at, end - at);
+                        skip_end(pipe);
+                } else {
                         give_line(pipe, pipe->in + at, end - at);
+                }
                 at = scan = end + 1;
         }
         memmove(pipe->in, pipe->in + at, pipe->in_size - at);
         pipe->in_size -= at;
         pipe->in_scanned = pipe->in_size;
         if (pipe->in_size > pipe->line_bytes_max) {
-                pipe->skipped = pipe->in_size;
+                skip(pipe, pipe->in, pipe->in_size);
                 pipe->in_size = pipe->in_scanned = 0;
         }
 }

@@ -2,7 +2,7 @@
  * longer than the limit is skipped whole and counted, and whoever writes asks first how much waits. */
 #pragma once
 
-#include "common/macro.h"
+#include "worker/id_scan.h"
 
 #include <event2/event.h>
 
@@ -11,8 +11,8 @@ struct stdio_pipe;
 struct stdio_pipe_ops {
         /* One line without its LF or CRLF; the bytes may be changed in place, and are gone after the call. */
         void (*on_line)(char *line, size_t size, void *userdata);
-        /* A line of size bytes was longer than line_bytes_max and is lost. */
-        void (*on_long_line)(uint64_t size, void *userdata);
+        /* A line of size bytes was longer than line_bytes_max and is lost; scan has seen all of it. */
+        void (*on_long_line)(uint64_t size, const struct id_scan *scan, void *userdata);
         /* Standard output ended, or standard input broke: the backend cannot be talked to any more. Once. */
         void (*on_broken)(void *userdata);
 };

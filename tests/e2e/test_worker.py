@@ -551,6 +551,24 @@ def test_a_line_beyond_the_limit_fails_its_call_alone(start):
     assert client.tool("echo", a=1) == {"a": 1}
 
 
+def test_a_line_beyond_the_limit_fails_its_call_among_others(start):
+    worker = start(message_bytes_max=100_000)
+    clients = [worker.initialize() for _ in range(2)]  # who use the same ids
+    held = [client.start("hold", {"name": str(i)}, id="a") for i, client in enumerate(clients)]
+    wait_until(lambda: sum('"hold"' in line for line in clients[0].tool("received")) == 2, "the calls at the backend")
+    message = clients[1].call("big", size=3_000_000)
+    assert reason(message) == "backend_protocol"
+    for i, client in enumerate(clients):
+        client.tool("release", name=str(i))
+        assert worker.finish(held[i]).message()["result"]["content"][0]["text"] == "released"
+
+
+def test_a_notification_beyond_the_limit_fails_no_call(start):
+    worker = start(message_bytes_max=100_000)
+    client = worker.initialize()
+    assert client.tool("log_long", size=200_000) == "logged"
+
+
 def test_odd_lines_are_no_messages(worker):
     client = worker.initialize()
     line = 'garbage\r\n\r\n{"jsonrpc":"2.0","id":$ID,\r"result":{"content":[{"type":"text","text":"ok"}]}}\r\n'

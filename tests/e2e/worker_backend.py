@@ -92,6 +92,11 @@ def log(request, count=1):
     text(request, "logged")
 
 
+def log_long(request, size):
+    notify("notifications/message", level="info", data="x" * size)
+    text(request, "logged")
+
+
 def log_later(request, count, size):
     """Says what belongs to no call."""
     text(request, "done")
@@ -160,7 +165,8 @@ def close_stdout(request):
 TOOLS = {
     "echo": lambda request, **arguments: text(request, arguments),
     "hold": hold, "release": release, "progress": progress, "ask": ask, "unask": unask, "crash": crash,
-    "die_by": die_by, "flood": flood, "big": big, "log": log, "log_later": log_later, "news": news, "raw": raw,
+    "die_by": die_by, "flood": flood, "big": big, "log": log, "log_long": log_long, "log_later": log_later,
+    "news": news, "raw": raw,
     "environment": environment, "orphans": orphans, "stubborn": stubborn, "deaf": deaf, "close_stdout": close_stdout,
     "received": lambda request: text(request, received),
     "cancelled": lambda request: text(request, cancelled),

@@ -18,6 +18,7 @@ struct fixture {
         char lines[4096];            /* "one|two|" */
         unsigned n_broken, n_long;
         uint64_t long_size;
+        char long_id[64];            /* "": it was no response */
 };
 
 static void on_line(char *line, size_t size, void *userdata)
@@ -28,10 +29,13 @@ static void on_line(char *line, size_t size, void *userdata)
         strcat(f->lines, "|");
 }
 
-static void on_long_line(uint64_t size, void *userdata)
+static void on_long_line(uint64_t size, const struct id_scan *scan, void *userdata)
 {
         struct fixture *f = userdata;
+        struct json_slice id = { "", 0 };
 
+        (void) id_scan_response(scan, &id);
+        (void) snprintf(f->long_id, sizeof(f->long_id), "%.*s", (int) id.size, id.data);
         f->n_long++;
         f->long_size = size;
 }
@@ -129,6 +133,27 @@ static void test_a_line_too_long_in_one_piece(void **state)
         assert_string_equal(f->lines, "ok|");
 }
 
+static void test_a_line_too_long_tells_which_request_it_answers(void **state)
+{
+        static const struct { const char *start, *end, *id; } lines[] = {
+                { "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":\"", "\"}\n", "7" },
+                { "{\"result\":{\"id\":1,\"x\":\"", "\"},\"id\":\"last\"}\r\n", "\"last\"" },
+                { "{\"id\":8,\"method\":\"", "\"}\n", "" },
+                { "", "\n", "" },
+        };
+        struct fixture *f = *state;
+        char text[LINE_MAX_BYTES * 4];
+
+        for (size_t i = 0; i < ELEMENTSOF(lines); i++)
+                for (int size = LINE_MAX_BYTES; size <= LINE_MAX_BYTES * 3; size += LINE_MAX_BYTES) {
+                        (void) snprintf(text, sizeof(text), "%s%0*d%s", lines[i].start, size + 1, 0, lines[i].end);
+                        say(f, text);
+                        assert_string_equal(f->long_id, lines[i].id);
+                }
+        assert_int_equal(f->n_long, 3 * ELEMENTSOF(lines));
+        assert_string_equal(f->lines, "");
+}
+
 static void test_paused_output_waits(void **state)
 {
         struct fixture *f = *state;
@@ -205,6 +230,7 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_lines_come_whole_whatever_their_pieces, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_the_last_line_needs_no_newline, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_line_too_long_is_skipped_and_counted, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_line_too_long_tells_which_request_it_answers, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_a_line_too_long_in_one_piece, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_paused_output_waits, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_what_a_dead_backend_wrote_is_still_read, setup, teardown),
