@@ -38,6 +38,16 @@ static bool take_message(const char *text, size_t size, void *userdata)
         return false;
 }
 
+/* Of an event that is too long its beginning is forgotten: what is left of it is no message. */
+static void read_events(struct relay *relay, const char *data, size_t size)
+{
+        struct event_reader *reader = &relay->single_events;
+
+        if (event_reader_feed(reader, data, size, take_message, relay) < 0 ||
+            reader->line.size + reader->data.size > SINGLE_BYTES_MAX)
+                event_reader_done(reader);
+}
+
 static void send_all(struct relay *relay)
 {
         struct evbuffer *answer = TAKE_PTR(relay->single);
@@ -55,7 +65,7 @@ void relay_single_begin(struct relay *relay)
 bool relay_single_body(struct relay *relay, const void *data, size_t size)
 {
         if (is_single(relay) && relay->is_event_stream)
-                (void) event_reader_feed(&relay->single_events, data, size, take_message, relay);
+                read_events(relay, data, size);
         if (!relay->single)
                 return false;
         evbuffer_add(relay->single, data, size);
