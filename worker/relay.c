@@ -83,7 +83,8 @@ void relay_fail_reason(struct relay *relay, enum reason reason, const char *deta
 
 static const char *session_at_backend(const struct relay *relay)
 {
-        const struct client *client = http_endpoint_client(relay->endpoint, relay->client_id);
+        const struct client *client = relay->client_id[0] ? http_endpoint_client(relay->endpoint, relay->client_id)
+                                                          : clients_sole(relay->endpoint->worker->clients);
 
         return relay->own_session ? relay->own_session : client ? client->backend_id : "";
 }

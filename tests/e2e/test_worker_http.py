@@ -209,6 +209,16 @@ def test_the_deadline_cancels_and_answers(start):
     wait_until(lambda: client.tool("whoami")["cancelled"] == [77], "the backend to hear of it")
 
 
+def test_the_deadline_cancels_for_a_client_known_by_the_key_alone(start):
+    worker = start(request_usec=300_000)
+    client = worker.initialize()
+    call = {"jsonrpc": "2.0", "id": 78, "method": "tools/call", "params": {"name": "hang"}}
+    message = worker.post(call).message()
+    assert (message["id"], reason(message)) == (78, "deadline")
+    # The backend takes it only from a session that it knows.
+    wait_until(lambda: client.tool("whoami")["cancelled"] == [78], "the backend to hear of it")
+
+
 def test_a_port_taken_by_a_neighbour_is_not_talked_to(start):
     worker = start("--late", "1000")
     port = wait_until(lambda: listening_port_of(worker), "the backend's port")
