@@ -50,7 +50,7 @@ libworker_a_SOURCES = \
 	worker/port_hold.c worker/port_hold.h \
 	worker/reaper.c worker/reaper.h \
 	worker/relay.c worker/relay.h worker/relay_private.h \
-	worker/relay_answer.c \
+	worker/relay_answer.c worker/relay_answered.c \
 	worker/relay_events.c \
 	worker/relay_initialize.c \
 	worker/relay_redirect.c \

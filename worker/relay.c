@@ -36,6 +36,7 @@ static void relay_done(struct relay *relay)
         if (relay->single)
                 evbuffer_free(relay->single);
         event_reader_done(&relay->single_events);
+        free(relay->answers);
         relay_single_settle(relay->endpoint);
         if (relay->keepalive)
                 event_free(relay->keepalive);
@@ -94,6 +95,10 @@ static void on_deadline(_unused_ evutil_socket_t fd, _unused_ short what, void *
         struct relay *relay = userdata;
         struct json_slice id;
 
+        if (!relay->exchange && !relay->backend) { /* the rest of it was not asked for, or is still being read */
+                relay_free(relay);
+                return;
+        }
         if (relay->is_broken) {
                 relay_fail_reason(relay, REASON_backend_protocol,
                                   relay->broken_by ? strerror(-relay->broken_by)
@@ -284,7 +289,7 @@ static bool goes_on_alone(struct relay *relay)
 {
         struct json_slice id;
         bool is_call = relay->is_mcp && relay->exchange->head->method == HTTP_POST && !relay->exchange->is_minted &&
-                       id_scan_result(&relay->id, &id);
+                       relay->is_request_complete && id_scan_result(&relay->id, &id);
 
         return is_call && !relay->is_modern && relay->backend && !relay->tail.has_ids;
 }
@@ -302,19 +307,26 @@ static void make_room_alone(struct http_endpoint *endpoint)
                 relay_free(oldest);
 }
 
-void relay_client_gone(struct relay *relay)
+void relay_leave(struct relay *relay)
 {
-        if (relay->judged)
-                relay_initialize_gone(relay);
-        if (!goes_on_alone(relay)) {
-                relay_free(relay);
+        if (!relay->exchange)
                 return;
-        }
         if (relay->exchange->is_counted) {
                 relay->is_held = true;
                 idle_hold(relay->endpoint->worker->idle);
         }
         make_room_alone(relay->endpoint);
         relay->exchange = NULL;
-        http_conn_resume(relay->backend);
+}
+
+void relay_client_gone(struct relay *relay)
+{
+        if (relay->judged)
+                relay_initialize_gone(relay);
+        if (goes_on_alone(relay)) {
+                relay_leave(relay);
+                http_conn_resume(relay->backend);
+        } else if (!relay_await(relay)) {
+                relay_free(relay);
+        }
 }

@@ -69,6 +69,8 @@ bool relay_answer_begin(struct relay *relay, const struct http_head *head, const
         }
         if (relay->is_event_stream)
                 relay_events_begin(relay);
+        if (relay->is_event_stream)
+                relay_answered_begin(relay);
         relay_single_begin(relay);
         return true;
 }
@@ -85,7 +87,7 @@ static void pass_sse(struct relay *relay, const void *data, size_t size)
 
 void relay_answer_body(struct relay *relay, const void *data, size_t size)
 {
-        if (relay->is_event_stream && relay->sse)
+        if (relay_is_sse_stream(relay))
                 return pass_sse(relay, data, size);
         if (relay_single_body(relay, data, size))
                 return;
@@ -93,10 +95,13 @@ void relay_answer_body(struct relay *relay, const void *data, size_t size)
                 relay_events_pass(relay, data, size);
         else if (relay->exchange)
                 exchange_send(relay->exchange, data, size);
-        if (!relay->exchange && relay->tail.has_ids)
-                relay_free(relay); /* the client can ask for the rest, as soon as the backend knows that it left */
-        else if (relay->exchange && http_conn_is_full(relay->exchange->client))
+        if (!relay->exchange && relay->tail.has_ids) {
+                /* The client can ask for the rest, as soon as the backend knows that it left. */
+                if (!relay_await(relay))
+                        relay_free(relay);
+        } else if (relay->exchange && http_conn_is_full(relay->exchange->client)) {
                 http_conn_pause(relay->backend);
+        }
 }
 
 /* DELETE ends the client's part here whatever the backend thinks of it: many answer 405. */
@@ -150,14 +155,15 @@ static void on_backend_end(_unused_ struct http_conn *conn, void *userdata)
 
         if (relay->judged && !relay_initialize_end(relay))
                 return;
-        if (relay->sse && relay->is_event_stream) /* this one has no end of its own */
+        if (relay_is_sse_stream(relay)) /* this one has no end of its own */
                 return relay_break(relay, 0);
         struct exchange *exchange = relay->exchange;
 
         relay_single_end(relay);
         if (exchange && relay->is_event_stream)
                 relay_events_flush(relay);
-        relay_free(relay);
+        if (!relay_await(relay))
+                relay_free(relay);
         if (exchange)
                 exchange_end(exchange);
 }

@@ -58,6 +58,7 @@ void relay_events_pass(struct relay *relay, const void *data, size_t size)
 {
         size_t whole = event_tail_feed(&relay->tail, data, size);
 
+        relay_answered_read(relay, data, size);
         if (!relay->exchange)
                 return;
         if (whole > 0) {
@@ -84,9 +85,9 @@ void relay_events_fail(struct relay *relay, const struct failure *failure, struc
         _cleanup_free_ char *body = NULL;
         size_t size;
 
-        if (relay->sse)
+        if (relay_is_sse_stream(relay))
                 return http_sse_fail(relay, failure);
-        if (id.size == 0 && relay->is_endless && !relay->is_torn)
+        if (((id.size == 0 && relay->is_endless) || relay->is_answered) && !relay->is_torn)
                 return exchange_end(exchange);
         if (id.size == 0 || failure_to_jsonrpc(failure, id.data, id.size, &body, &size) < 0)
                 return exchange_abort(exchange);

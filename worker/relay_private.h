@@ -3,6 +3,7 @@
  *   relay.c             its life, and the request on its way to the backend
  *   relay_answer.c      what the backend answers, on its way to the client
  *   relay_events.c      …as an event stream: kept alive, and ended with an error that its client can read
+ *   relay_answered.c    …of which it is known whether the response has passed; what becomes of a call without it
  *   relay_initialize.c  …to `initialize`, which attaches the client or does not
  *   relay_single.c      …in a session of a single request, which ends with it unless it gives out what leads back
  *   relay_redirect.c    …as a redirect to the other spelling of its path */
@@ -13,11 +14,13 @@
 #include "worker/id_scan.h"
 #include "worker/relay.h"
 
+struct sse_reader;
+
 struct relay {
         TAILQ_ENTRY(relay) entry;
         struct http_endpoint *endpoint;
         struct exchange *exchange;    /* NULL: its client left, and the backend is not to notice */
-        struct http_conn *backend;    /* NULL until the backend listens, and once it broke off */
+        struct http_conn *backend;    /* NULL until the backend listens, and once it broke off; see relay_await */
         char client_id[IPC_KEY_SIZE]; /* Mcp-Session-Id of the request, or the minted one; "" for none */
 
         struct http_adoption *adoption; /* the handshake that it waits for; else NULL */
@@ -48,6 +51,8 @@ struct relay {
         bool is_answering;            /* the response head went to the client */
         bool is_event_stream;
         struct event_tail tail;
+        struct sse_reader *answers;   /* see relay_answered_begin; else NULL */
+        bool is_answered;             /* the response has passed */
         struct evbuffer *partial;     /* the event that is not whole yet, and was not sent */
         bool is_torn;                 /* it is too long for that: a part of it was sent */
         struct event *keepalive;
@@ -57,6 +62,13 @@ struct relay {
 };
 
 extern const struct http_conn_ops relay_answer_ops;
+
+/* The GET of an HTTP+SSE client, which the backend answered with events; not one of its POSTs, whatever that was
+ * answered with. */
+static inline bool relay_is_sse_stream(const struct relay *relay)
+{
+        return relay->sse && relay->is_endless && relay->is_event_stream;
+}
 
 /* Ends the connection to the backend. The exchange is the caller's then. */
 void relay_free(struct relay *relay);
@@ -114,6 +126,21 @@ void relay_single_begin(struct relay *relay);
 /* True: it is held back. */
 bool relay_single_body(struct relay *relay, const void *data, size_t size);
 void relay_single_end(struct relay *relay);
+
+/* The relay goes on without its client, and keeps the session busy in its place. */
+void relay_leave(struct relay *relay);
+
+/* ---- relay_answered.c ---- */
+
+/* The answer is an event stream: responses that pass on it are noticed from now on, that to the relay's own request,
+ * or, on a stream that was asked for by Last-Event-ID, any. */
+void relay_answered_begin(struct relay *relay);
+void relay_answered_read(struct relay *relay, const char *bytes, size_t size);
+
+/* The stream of a call ends without its response, but its client can ask for the rest: true, and the relay stays
+ * without a connection either way, so that the session is not taken for idle, until the response has passed
+ * elsewhere or the deadline of the call. The exchange is the caller's then. False: nothing was done. */
+bool relay_await(struct relay *relay);
 
 /* ---- relay_events.c ---- */
 

@@ -473,6 +473,37 @@ def test_a_backend_whose_streams_can_be_resumed_hears_that_the_client_left(worke
     wait_until(lambda: client.tool("whoami")["left"] == ["resumable"], "the backend to notice")
 
 
+def test_a_call_whose_stream_is_to_be_asked_for_again_keeps_the_session(start):
+    worker = start(idle_usec=300_000)
+    client = worker.initialize()
+    chunks = ["id: 1\ndata:\n\n"]
+    ended = worker.finish(client.start("poll", {"id": "a"}, id="a"))  # its backend ends the stream for now
+    assert ended.body() == b"id: 1\ndata:\n\n"
+    left = client.start("watch", {"stream": True, "chunks": chunks}, id="b")
+    assert worker.finish(left).raw.readline() == b"id: 1\n"
+    left.close()
+    assert worker.supervisor.wait("STATUS", lambda frame: frame.body.in_flight == 2)
+    for id in ("a", "b"):
+        assert client.resume(f"response {id}").event()["id"] == id
+    assert worker.supervisor.wait("GONE").body.cause == wh.IDLE
+
+
+def test_a_call_that_nobody_asks_for_again_keeps_the_session_until_its_deadline(start):
+    worker = start(idle_usec=100_000, request_usec=500_000)
+    client = worker.initialize()
+    assert worker.finish(client.start("poll", id="a")).body()
+    assert worker.supervisor.wait("GONE").body.cause == wh.IDLE
+
+
+def test_a_call_that_was_answered_is_not_answered_again(worker):
+    """Its backend dies before the end of the stream, which has brought the response already."""
+    client = worker.initialize()
+    answer = worker.finish(client.start("linger", id="once"))
+    assert answer.event()["id"] == "once"
+    client.start("die")
+    assert answer.events() == []
+
+
 def test_an_open_stream_keeps_nothing_alive(start):
     worker = start(idle_usec=500_000)
     client = worker.initialize()

@@ -104,6 +104,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def get(self, body):
         self.stream()
+        last = self.headers.get("Last-Event-ID") or ""
+        if last.startswith("response "):
+            self.event({"jsonrpc": "2.0", "id": last[9:], "result": {}})
         self.event({"jsonrpc": "2.0", "method": "notifications/hello", "params": {"session": self.headers["Mcp-Session-Id"]}})
         gate.wait()
 
@@ -199,6 +202,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.chunk(text)
         self.event(self.result(message, "released"))
         self.chunk("")
+
+    def poll(self, message, arguments):
+        """Has its client come back for the answer."""
+        self.stream()
+        self.chunk("id: 1\ndata:\n\n")
+        self.chunk("")
+
+    def linger(self, message, arguments):
+        """Answers on a stream that does not end."""
+        self.stream()
+        self.event(self.result(message, "answered"))
+        gate.wait()
 
     def release(self, message, arguments):
         gates.setdefault(arguments["id"], threading.Event()).set()
