@@ -3,6 +3,7 @@
 #include "common/fd.h"
 #include "common/http/target.h"
 #include "common/log.h"
+#include "common/mcp.h"
 #include "worker/exchange.h"
 #include "worker/farewell.h"
 #include "worker/idle.h"
@@ -86,7 +87,7 @@ static int exchange_fill(struct exchange *exchange, const struct http_head *head
         exchange->is_minted = r == 0 && exchange->transport_id[0];
         if (r == 0 && !exchange->is_minted)
                 r = id_header(head, "Mcp-Session-Id", exchange->transport_id);
-        return r;
+        return mcp_head_is_modern(head) ? 0 : r; /* stateless requests have no session id, whatever they carry */
 }
 
 static void on_head(struct http_conn *conn, const struct http_head *head, void *userdata)

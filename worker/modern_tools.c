@@ -9,7 +9,7 @@
 
 #define PARKED_MAX 256u
 #define PAGES_MAX 256u                /* of a longer list the rest is not known */
-#define LIST_USEC (10 * USEC_PER_SEC) /* for each page; a backend that takes longer is asked no more */
+#define LIST_USEC (10 * USEC_PER_SEC) /* for all of it; a backend that takes longer is asked no more */
 #define FRESH_USEC USEC_PER_SEC       /* after a list of this age a name that is not on it is asked for again */
 
 /* A tools/call that waits for the list. */
@@ -143,7 +143,7 @@ static void ask(struct stdio *stdio, struct json_slice cursor)
         }
         json_writer_text(&w, "\"_meta\":" MODERN_OWN_META "}}");
         if (json_writer_finish(&w, &text, &size) < 0 || jsonrpc_parse(text, size, &message) < 0 ||
-            forward_modern(stdio, NULL, &message, forward_deadline(stdio, LIST_USEC), &stdio->modern.listing, &reason) < 0)
+            forward_modern(stdio, NULL, &message, stdio->modern.list_until_usec, &stdio->modern.listing, &reason) < 0)
                 stdio->modern.listing = NULL;
         else
                 stdio->modern.listing->is_own = true;
@@ -167,6 +167,7 @@ static void list_begin(struct stdio *stdio)
         tool_list_clear(&stdio->modern.tools);
         stdio->modern.is_outdated = false;
         stdio->modern.n_pages = 0;
+        stdio->modern.list_until_usec = forward_deadline(stdio, LIST_USEC);
         ask(stdio, (struct json_slice) { 0 });
         if (!stdio->modern.listing)
                 list_done(stdio, TOOLS_UNTOLD);

@@ -1,5 +1,7 @@
 #include "worker/placement.h"
 
+#include "worker/stream.h"
+
 #define PLACED_ON(a_call) ((struct placement) { .where = PLACE_CALL, .call = (a_call), .client = (a_call)->client })
 #define PLACED_WITH(a_client) ((struct placement) { .where = PLACE_CLIENT, .client = (a_client) })
 #define NOWHERE ((struct placement) { .where = PLACE_NOWHERE })
@@ -25,14 +27,17 @@ struct call *placement_newest_call(const struct calls *calls, const struct clien
         return newest || !for_request ? newest : initialize;
 }
 
+/* One who listens just now before one whose stream waits for its client to come back. */
 static struct client *newest_listener(const struct clients *clients)
 {
-        struct client *found = NULL;
+        struct client *connected = NULL, *away = NULL;
 
         for (struct client *client = clients_next(clients, NULL); client; client = clients_next(clients, client))
-                if (client->get_stream)
-                        found = client;
-        return found;
+                if (client->get_stream && client->get_stream->carrier)
+                        connected = client;
+                else if (client->get_stream)
+                        away = client;
+        return connected ?: away;
 }
 
 static struct placement place_anything(const struct jsonrpc_message *message, const struct view *view)

@@ -43,6 +43,7 @@ struct modern {
         struct tool_list tools;
         struct call *listing;           /* the worker's own tools/list, while it is under way */
         unsigned n_pages;               /* of that list so far */
+        usec_t list_until_usec;         /* when it must be complete */
         bool is_outdated;               /* the tools changed while it was */
         usec_t listed_usec;
         TAILQ_HEAD(, parked) parked;    /* calls that wait for the list */

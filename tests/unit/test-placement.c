@@ -1,6 +1,7 @@
 /* Calls, clients and where a backend's message goes. */
 
 #include "worker/placement.h"
+#include "worker/stream.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,9 +16,9 @@ struct fixture {
         unsigned n_deadlines;
 };
 
-/* Placement only asks whether there is a stream. */
-static char streams[8];
-#define STREAM(i) ((struct stream *) (void *) &streams[i])
+/* Placement only asks whether there is a stream, and whether it is connected. */
+static struct stream streams[8];
+#define STREAM(i) (&streams[i])
 
 static void on_deadline(struct call *call, void *userdata)
 {
@@ -222,6 +223,10 @@ static void test_without_a_call_a_listener_is_preferred(void **state)
         assert_ptr_equal(place(f, LOG).client, b);
         a->get_stream = STREAM(0);
         assert_ptr_equal(place(f, LOG).client, a);
+        b->get_stream = STREAM(1);
+        a->get_stream->carrier = (struct carrier *) (void *) a; /* b is away */
+        assert_ptr_equal(place(f, ASK).client, a);
+        a->get_stream->carrier = NULL;
 }
 
 static void test_a_question_taken_back_follows_the_question(void **state)
