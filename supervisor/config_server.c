@@ -316,7 +316,6 @@ static int read_parts(struct reading *r)
                 e = config_env_read(&r->text, r->at, member(r, "env"), member(r, "envFile"), &r->server->env);
         if (e >= 0 && own_is_good) {
                 config_server_check_buffers(r->at, r->server);
-                config_server_check_idle(r->at, r->server);
                 config_server_check_keys(r->at, r->server);
         }
         if (e >= 0 && report->n_mistakes == n_mistakes)

@@ -19,15 +19,6 @@ void config_server_check_listening(const struct config_at *entry, struct server_
         server->uses_socket = uses & socket;
 }
 
-void config_server_check_idle(const struct config_at *entry, const struct server_config *server)
-{
-        struct config_at at = config_at_member(entry, "envmux");
-
-        if (server->on_idle == ON_IDLE_REVIVE && server->transport == TRANSPORT_HTTP)
-                config_report_mistake(&at, "on_idle \"revive\" repeats the clients' handshake, which is done for stdio "
-                                      "backends only: with transport \"http\" say \"on_idle\": \"end\"");
-}
-
 void config_server_check_buffers(const struct config_at *entry, const struct server_config *server)
 {
         struct config_at at = config_at_member(entry, "envmux");

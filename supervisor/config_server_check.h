@@ -7,9 +7,6 @@
  * what the entry's texts refer to. */
 void config_server_check_listening(const struct config_at *entry, struct server_config *server, unsigned uses);
 
-/* What an idle session leaves behind can be given to a stdio backend alone. */
-void config_server_check_idle(const struct config_at *entry, const struct server_config *server);
-
 void config_server_check_buffers(const struct config_at *entry, const struct server_config *server);
 
 /* What keys name and what requests without one get must not contradict each other. */

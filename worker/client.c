@@ -55,6 +55,7 @@ struct client *client_free(struct client *client)
                 return NULL;
         assert(!client->is_attached);
         backlog_done(&client->backlog);
+        free(client->initialize);
         free(client);
         return NULL;
 }

@@ -10,11 +10,18 @@
 
 struct stream;
 
+#define CLIENT_VERSION_SIZE 32
+
 struct client {
         TAILQ_ENTRY(client) entry;
         char transport_id[IPC_KEY_SIZE];
         char identity[IDENTITY_SIZE]; /* "" when its clientInfo has none */
         char backend_id[IPC_KEY_SIZE]; /* the id by which an HTTP backend knows it; "" for none */
+        char *initialize;             /* its initialize at an HTTP backend, where a later one may need it (worker/
+                                       * http_revive.h); else NULL */
+        size_t initialize_size;
+        char version[CLIENT_VERSION_SIZE]; /* what was negotiated by that; "" for none */
+        bool is_unknown;              /* the HTTP backend does not know it yet: a handshake is due */
         struct stream *get_stream;    /* its open GET, or NULL */
         struct backlog backlog;       /* messages for it that no stream could take */
         bool is_attached;             /* its initialize was answered with a result, or is not needed */

@@ -10,7 +10,6 @@
 
 #define ADOPTIONS_MAX 64u                 /* at once */
 #define ANSWER_BYTES_MAX (1024u * 1024)   /* to initialize */
-#define VERSION_SIZE 32
 
 static const char initialized[] = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}";
 
@@ -19,7 +18,8 @@ struct http_adoption {
         struct http_endpoint *endpoint;
         char client_id[IPC_KEY_SIZE];  /* "" where it is for one request alone */
         char backend_id[IPC_KEY_SIZE]; /* what the backend's answer said; "" for none */
-        char version[VERSION_SIZE];    /* asked for, then negotiated */
+        char version[CLIENT_VERSION_SIZE]; /* asked for, then negotiated */
+        bool is_known;                 /* the client is attached: it was initialized at another backend before */
         struct http_conn *conn;        /* NULL: not asked yet */
         bool asked_with_slash, was_redirected;
         bool is_answered, is_taken;    /* initialize was, and with a result; the backend is told that it is */
@@ -94,14 +94,29 @@ static void start_alone(struct relay *relay, const char *backend_id)
         relay_fail_reason(relay, REASON_internal, NULL);
 }
 
+/* The client may have left meanwhile. */
+static int introduce(const struct http_adoption *adoption)
+{
+        struct client *client = http_endpoint_client(adoption->endpoint, adoption->client_id);
+
+        if (!client)
+                return -ENOENT;
+        client->is_unknown = false;
+        return STR_COPY(client->backend_id, adoption->backend_id);
+}
+
 /* Routers hear of the client before its message goes on. */
 static void settle(struct http_adoption *adoption)
 {
         struct http_endpoint *endpoint = adoption->endpoint;
         bool is_alone = !adoption->client_id[0];
-        int r = is_alone ? 0 : http_endpoint_adopt(endpoint, adoption->client_id, adoption->backend_id);
+        int r = is_alone             ? 0
+                : adoption->is_known ? introduce(adoption)
+                                     : http_endpoint_adopt(endpoint, adoption->client_id, adoption->backend_id);
         struct relay *relay;
 
+        if (r == -ENOENT)
+                return fail(adoption, REASON_unknown_session, NULL);
         if (r == -ENOSPC)
                 return fail(adoption, REASON_overloaded, "all of the clients it may have are busy");
         if (r < 0)
@@ -161,12 +176,18 @@ static void say_initialized(struct http_adoption *adoption)
 
 static void say_initialize(struct http_adoption *adoption)
 {
+        const struct client *client = http_endpoint_client(adoption->endpoint, adoption->client_id);
         _cleanup_free_ char *text = NULL;
         size_t size;
-        int r = adopt_initialize(adoption->version, &text, &size);
+        int r;
 
-        if (r >= 0)
-                r = ask(adoption, text, size);
+        if (client && client->initialize) {
+                r = ask(adoption, client->initialize, client->initialize_size);
+        } else {
+                r = adopt_initialize(adoption->version, &text, &size);
+                if (r >= 0)
+                        r = ask(adoption, text, size);
+        }
         if (r < 0)
                 break_off(adoption, r);
 }
@@ -179,7 +200,7 @@ static bool take_message(const char *text, size_t size, void *userdata)
         struct http_adoption *adoption = userdata;
         struct jsonrpc_message message;
         struct json_slice version;
-        char negotiated[VERSION_SIZE];
+        char negotiated[CLIENT_VERSION_SIZE];
 
         if (size == 0 || jsonrpc_parse(text, size, &message) < 0 || message.kind != JSONRPC_RESPONSE)
                 return false;
@@ -191,14 +212,22 @@ static bool take_message(const char *text, size_t size, void *userdata)
         return true;
 }
 
+/* A client that had initialized itself can do so again. */
 static void refused(struct http_adoption *adoption)
 {
+        if (adoption->is_known) {
+                http_endpoint_leave(adoption->endpoint, adoption->client_id);
+                return fail(adoption, REASON_unknown_session, "the fresh backend did not take its initialize");
+        }
         fail(adoption, REASON_backend_protocol, "it refused the handshake that a client needs");
 }
 
 static void go_on(struct http_adoption *adoption)
 {
-        if (adoption->is_taken)
+        const struct client *client = http_endpoint_client(adoption->endpoint, adoption->client_id);
+        bool is_same = !client || !client->version[0] || streq(client->version, adoption->version);
+
+        if (adoption->is_taken && is_same)
                 say_initialized(adoption);
         else
                 refused(adoption);
@@ -267,11 +296,22 @@ static const struct http_conn_ops adopt_ops = {
 
 /* ---- who needs one ---- */
 
-bool http_adopt_is_due(const struct http_endpoint *endpoint, const struct exchange *exchange)
+static bool is_stranger(const struct http_endpoint *endpoint, const struct exchange *exchange)
 {
         return endpoint->worker->spec->kind == KEY_META && exchange->head->method == HTTP_POST && !exchange->is_minted &&
                !http_exchange_is_modern(exchange) &&
                !(exchange->transport_id[0] && http_endpoint_client(endpoint, exchange->transport_id));
+}
+
+bool http_adopt_is_due(const struct http_endpoint *endpoint, const struct exchange *exchange, bool is_mcp)
+{
+        if (is_mcp && is_stranger(endpoint, exchange))
+                return true;
+        if (is_mcp && exchange->head->method == HTTP_DELETE)
+                return false;
+        const struct client *client = http_endpoint_speaker(endpoint, exchange, is_mcp);
+
+        return client && client->is_unknown;
 }
 
 static struct http_adoption *find_of(const struct http_endpoint *endpoint, const char *client_id)
@@ -308,7 +348,7 @@ static void begin(struct http_adoption *adoption)
         say_initialize(adoption);
 }
 
-static struct http_adoption *adoption_new(struct relay *relay)
+static struct http_adoption *adoption_new(struct relay *relay, const char *client_id)
 {
         struct http_endpoint *endpoint = relay->endpoint;
         struct http_adoption *adoption = calloc(1, sizeof(*adoption));
@@ -316,7 +356,8 @@ static struct http_adoption *adoption_new(struct relay *relay)
         if (!adoption)
                 return NULL;
         adoption->endpoint = endpoint;
-        (void) STR_COPY(adoption->client_id, relay->client_id);
+        (void) STR_COPY(adoption->client_id, client_id);
+        adoption->is_known = http_endpoint_client(endpoint, client_id);
         (void) STR_COPY(adoption->version, version_of(relay->exchange->head));
         adoption->answer = evbuffer_new();
         adoption->deadline = evtimer_new(endpoint->worker->base, on_deadline, adoption);
@@ -332,13 +373,16 @@ static struct http_adoption *adoption_new(struct relay *relay)
 void http_adopt(struct relay *relay)
 {
         struct http_endpoint *endpoint = relay->endpoint;
+        const struct client *client = relay->is_mcp && is_stranger(endpoint, relay->exchange)
+                ? NULL : http_endpoint_speaker(endpoint, relay->exchange, relay->is_mcp);
+        const char *client_id = client ? client->transport_id : relay->client_id;
 
-        relay->adoption = find_of(endpoint, relay->client_id);
+        relay->adoption = find_of(endpoint, client_id);
         if (relay->adoption)
                 return;
         if (endpoint->n_adoptions >= ADOPTIONS_MAX)
                 return relay_refuse(relay, REASON_overloaded);
-        relay->adoption = adoption_new(relay);
+        relay->adoption = adoption_new(relay, client_id);
         if (!relay->adoption)
                 relay_refuse(relay, REASON_internal);
         else if (endpoint->is_listening)

@@ -2,6 +2,7 @@
 
 #include "common/jsonrpc.h"
 #include "worker/exchange.h"
+#include "worker/http_revive.h"
 #include "worker/http_tell.h"
 #include "worker/life.h"
 #include "worker/link.h"
@@ -17,17 +18,23 @@ struct client *http_endpoint_client(const struct http_endpoint *endpoint, const 
         return NULL;
 }
 
-/* The identity that the client's `initialize` brought (common/identity.h); "" when none. */
-static void identity_of_request(struct evbuffer *request, char ret[static IDENTITY_SIZE])
+struct client *http_endpoint_speaker(const struct http_endpoint *endpoint, const struct exchange *exchange, bool is_mcp)
 {
-        struct jsonrpc_message message;
-        struct json_slice client_info;
-        size_t size = evbuffer_get_length(request);
+        const struct clients *clients = endpoint->worker->clients;
 
-        ret[0] = '\0';
-        if (size > 0 && jsonrpc_parse((const char *) evbuffer_pullup(request, -1), size, &message) >= 0 &&
-            json_get(message.params, "clientInfo", &client_info) >= 0 &&
-            identity_from_client_info(client_info, ret) < 0)
+        if (exchange->is_minted || (is_mcp && http_exchange_is_modern(exchange)))
+                return NULL;
+        if (exchange->transport_id[0])
+                return http_endpoint_client(endpoint, exchange->transport_id);
+        return is_mcp ? clients_sole(clients) : clients_newest(clients);
+}
+
+/* The identity that the client's `initialize` brought (common/identity.h); "" when none. */
+static void identity_of_message(const struct jsonrpc_message *message, char ret[static IDENTITY_SIZE])
+{
+        struct json_slice client_info;
+
+        if (json_get(message->params, "clientInfo", &client_info) < 0 || identity_from_client_info(client_info, ret) < 0)
                 ret[0] = '\0';
 }
 
@@ -75,7 +82,8 @@ static bool make_room(struct http_endpoint *endpoint)
         return true;
 }
 
-static int attach(struct http_endpoint *endpoint, const char *client_id, const char *identity, const char *backend_id)
+static int attach(struct http_endpoint *endpoint, const char *client_id, const char *identity, const char *backend_id,
+                  struct client **ret)
 {
         struct worker *worker = endpoint->worker;
         struct client *client = NULL;
@@ -93,26 +101,38 @@ static int attach(struct http_endpoint *endpoint, const char *client_id, const c
         }
         clients_alias_of(worker->clients, client, false, on_alias_new, worker->link);
         link_status_changed(worker->link);
+        *ret = client;
         return 0;
 }
 
 int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchange, const char *backend_id,
-                         struct evbuffer *request, const char **ret_word)
+                         const char *version, struct evbuffer *request, const char **ret_word)
 {
         const char *word = clients_count(endpoint->worker->clients) == 0 ? "new" : "joined";
-        char identity[IDENTITY_SIZE];
+        size_t size = evbuffer_get_length(request);
+        struct jsonrpc_message message;
+        bool is_whole = size > 0 && jsonrpc_parse((const char *) evbuffer_pullup(request, -1), size, &message) >= 0;
+        char identity[IDENTITY_SIZE] = "";
+        struct client *client;
 
-        identity_of_request(request, identity);
-        int r = attach(endpoint, exchange->transport_id, identity, backend_id);
+        if (is_whole)
+                identity_of_message(&message, identity);
+        int r = attach(endpoint, exchange->transport_id, identity, backend_id, &client);
 
-        if (r >= 0)
-                *ret_word = word;
-        return r;
+        if (r < 0)
+                return r;
+        (void) STR_COPY(client->version, version);
+        if (is_whole && endpoint->worker->spec->revives)
+                http_revive_keep(client, message.whole);
+        *ret_word = word;
+        return 0;
 }
 
 int http_endpoint_adopt(struct http_endpoint *endpoint, const char *client_id, const char *backend_id)
 {
-        return attach(endpoint, client_id, "", backend_id);
+        struct client *client;
+
+        return attach(endpoint, client_id, "", backend_id, &client);
 }
 
 void http_endpoint_leave(struct http_endpoint *endpoint, const char *client_id)

@@ -4,6 +4,7 @@
 #include "worker/child.h"
 #include "worker/exchange.h"
 #include "worker/http_adopt.h"
+#include "worker/http_revive.h"
 #include "worker/http_sse.h"
 #include "worker/http_tell.h"
 #include "worker/life.h"
@@ -54,6 +55,8 @@ static int http_prepare(struct worker *worker)
                 return -ENOMEM;
         int r = relay_single_init(endpoint);
 
+        if (r >= 0)
+                r = http_revive_read(endpoint);
         return r < 0 ? r : http_address_new(worker, &address_ops, endpoint, &endpoint->address);
 }
 
@@ -94,7 +97,7 @@ static enum reason refusal_of_session(struct http_endpoint *endpoint, const stru
 static void http_on_request(struct worker *worker, struct exchange *exchange)
 {
         struct http_endpoint *endpoint = worker->endpoint_data;
-        bool is_mcp = is_mcp_path(exchange->path), is_adopted = is_mcp && http_adopt_is_due(endpoint, exchange);
+        bool is_mcp = is_mcp_path(exchange->path), is_adopted = http_adopt_is_due(endpoint, exchange, is_mcp);
         enum reason refusal = is_mcp && !is_adopted ? refusal_of_session(endpoint, exchange) : REASON__INVALID;
         struct relay *relay;
 
@@ -172,6 +175,11 @@ static void http_fail_all(struct worker *worker, const struct failure *failure)
         http_adopt_done(endpoint);
 }
 
+static int http_keep(struct worker *worker, char **ret)
+{
+        return http_revive_write(worker->endpoint_data, ret);
+}
+
 /* An HTTP backend reads no standard input: SIGTERM is its first word. */
 static void http_close_input(_unused_ struct worker *worker)
 {
@@ -205,6 +213,7 @@ const struct endpoint_ops endpoint_http = {
         .on_child_exited = http_on_child_exited,
         .may_respawn = http_may_respawn,
         .fail_all = http_fail_all,
+        .keep = http_keep,
         .close_input = http_close_input,
         .done = http_done,
 };

@@ -37,11 +37,16 @@ bool http_exchange_is_modern(const struct exchange *exchange);
  * The attached client with this Mcp-Session-Id, or NULL. */
 struct client *http_endpoint_client(const struct http_endpoint *endpoint, const char *client_id);
 
+/* The client that a request speaks for at the backend, or NULL. Whoever names the session by its key alone speaks for
+ * the only client there is; on paths of the backend's own, which are about the session as a whole, for the newest. */
+struct client *http_endpoint_speaker(const struct http_endpoint *endpoint, const struct exchange *exchange, bool is_mcp);
+
 /* The backend took this client in: attaches it and tells the supervisor which keys lead here now. backend_id
- * is "" for a backend without session ids; request is the whole `initialize`. *ret_word is for Envmux-Attach.
+ * is "" for a backend without session ids, version what was negotiated; request is the whole `initialize`. *ret_word
+ * is for Envmux-Attach.
  * -ENOSPC: as many as there may be are attached, and each has a request under way. */
 int http_endpoint_attach(struct http_endpoint *endpoint, struct exchange *exchange, const char *backend_id,
-                         struct evbuffer *request, const char **ret_word);
+                         const char *version, struct evbuffer *request, const char **ret_word);
 
 /* The same for a client that the worker initialized, and that is found by the session's key beside its id. */
 int http_endpoint_adopt(struct http_endpoint *endpoint, const char *client_id, const char *backend_id);

@@ -227,6 +227,16 @@ bool http_sse_request(struct http_endpoint *endpoint, struct exchange *exchange)
         return true;
 }
 
+bool http_sse_is_of(const struct http_endpoint *endpoint, const char *client_id)
+{
+        const struct http_sse *sse;
+
+        TAILQ_FOREACH(sse, &endpoint->sses, entry)
+                if (streq(sse->id, client_id))
+                        return true;
+        return false;
+}
+
 void http_sse_asked(struct relay *relay)
 {
         struct json_slice id;
@@ -260,7 +270,7 @@ bool http_sse_begin(struct relay *relay, const struct http_head *head)
         }
         if (!is_stream(head))
                 return true;
-        int r = http_endpoint_attach(relay->endpoint, relay->exchange, "", relay->retained, &word);
+        int r = http_endpoint_attach(relay->endpoint, relay->exchange, "", "", relay->retained, &word);
 
         if (r < 0)
                 relay_fail_reason(relay, r == -ENOSPC ? REASON_overloaded : REASON_internal, NULL);

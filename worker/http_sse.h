@@ -14,6 +14,9 @@ struct failure;
 /* True when the request is one of this transport: it was taken. */
 bool http_sse_request(struct http_endpoint *endpoint, struct exchange *exchange);
 
+/* Whether this is the id of a client whose stream is open. */
+bool http_sse_is_of(const struct http_endpoint *endpoint, const char *client_id);
+
 /* ---- for relays that have an sse ---- */
 
 /* The backend answers the GET. False: not with such a stream, or its client cannot be taken in; the relay is

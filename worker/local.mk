@@ -24,6 +24,7 @@ libworker_a_SOURCES = \
 	worker/http_address.c worker/http_address.h \
 	worker/http_adopt.c worker/http_adopt.h \
 	worker/http_clients.c \
+	worker/http_revive.c worker/http_revive.h \
 	worker/http_endpoint.c worker/http_endpoint.h \
 	worker/http_sse.c worker/http_sse.h \
 	worker/http_tell.c worker/http_tell.h \

@@ -45,7 +45,7 @@ static bool admit(struct relay *relay, const char **ret_word)
                 refuse(relay, backend_id, REASON_session_attached, NULL);
                 return false;
         }
-        int r = http_endpoint_attach(relay->endpoint, exchange, backend_id, relay->retained, ret_word);
+        int r = http_endpoint_attach(relay->endpoint, exchange, backend_id, relay->version, relay->retained, ret_word);
 
         if (r == -ENOSPC)
                 refuse(relay, backend_id, REASON_overloaded, "all of the clients it may have are busy");
@@ -70,22 +70,25 @@ static bool decide(struct relay *relay, bool is_result)
         return has_begun;
 }
 
-/* 1: a result, 0: an error, negative: not the answer. */
-static int verdict(const char *text, size_t size)
+/* 1: a result, whose version is noted, 0: an error, negative: not the answer. */
+static int verdict(struct relay *relay, const char *text, size_t size)
 {
         struct jsonrpc_message message;
+        struct json_slice version;
 
         if (size == 0 || jsonrpc_parse(text, size, &message) < 0 || message.kind != JSONRPC_RESPONSE)
                 return -ENOENT;
+        if (json_get(message.result, "protocolVersion", &version) >= 0)
+                (void) json_string_copy(version, relay->version, sizeof(relay->version));
         return message.result.size > 0;
 }
 
 static bool on_event(const char *data, size_t size, void *userdata)
 {
-        int *ret = userdata;
+        struct relay *relay = userdata;
 
-        *ret = verdict(data, size);
-        return *ret >= 0;
+        relay->verdict = verdict(relay, data, size);
+        return relay->verdict >= 0;
 }
 
 bool relay_initialize_begin(struct relay *relay, const struct http_head *head)
@@ -98,22 +101,21 @@ bool relay_initialize_begin(struct relay *relay, const struct http_head *head)
 
 void relay_initialize_body(struct relay *relay, const void *data, size_t size)
 {
-        int is_result = -ENOENT;
-
+        relay->verdict = -ENOENT;
         evbuffer_add(relay->judged, data, size);
         if (evbuffer_get_length(relay->judged) > JUDGED_BYTES_MAX)
-                is_result = 1;
+                relay->verdict = 1;
         else if (relay_events_can_be_read(http_conn_head(relay->backend)))
-                (void) event_reader_feed(&relay->judged_events, data, size, on_event, &is_result);
-        if (is_result >= 0)
-                (void) decide(relay, is_result);
+                (void) event_reader_feed(&relay->judged_events, data, size, on_event, relay);
+        if (relay->verdict >= 0)
+                (void) decide(relay, relay->verdict);
 }
 
 bool relay_initialize_end(struct relay *relay)
 {
         size_t size = evbuffer_get_length(relay->judged);
 
-        return decide(relay, size > 0 && verdict((const char *) evbuffer_pullup(relay->judged, -1), size) > 0);
+        return decide(relay, size > 0 && verdict(relay, (const char *) evbuffer_pullup(relay->judged, -1), size) > 0);
 }
 
 void relay_initialize_gone(struct relay *relay)

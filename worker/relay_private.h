@@ -46,6 +46,8 @@ struct relay {
 
         struct evbuffer *judged;      /* answer to `initialize` so far, until it shows what it is; else NULL */
         struct event_reader judged_events;
+        int verdict;                  /* 1: a result, 0: an error, negative: not known */
+        char version[CLIENT_VERSION_SIZE]; /* that it negotiates */
         struct evbuffer *single;      /* see relay_single_begin; else NULL */
         struct event_reader single_events;
         bool is_answering;            /* the response head went to the client */

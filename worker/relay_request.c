@@ -21,17 +21,13 @@ static bool header_is_forwarded(const struct exchange *exchange, const struct ht
         return header->name.size < strlen(ours) || strncasecmp(header->name.data, ours, strlen(ours)) != 0;
 }
 
-/* The id that the backend knows this client by; "" for none. Whoever names the session by its key alone
- * speaks for the only client there is; on paths of the backend's own, which are about the session as a
- * whole, for the newest. Such paths get what the client sent where that is an id of the backend's own making. */
+/* The id that the backend knows this client by; "" for none. Paths of the backend's own get what the client sent
+ * where that is an id of the backend's own making. */
 static const char *backend_session_id(const struct http_endpoint *endpoint, const struct exchange *exchange, bool is_mcp)
 {
         if (exchange->is_minted || (is_mcp && http_exchange_is_modern(exchange)))
                 return "";
-        const struct clients *clients = endpoint->worker->clients;
-        const struct client *client = exchange->transport_id[0] ? http_endpoint_client(endpoint, exchange->transport_id)
-                                      : is_mcp                  ? clients_sole(clients)
-                                                                : clients_newest(clients);
+        const struct client *client = http_endpoint_speaker(endpoint, exchange, is_mcp);
 
         if (client)
                 return client->backend_id;

@@ -11,8 +11,7 @@ static bool comes_back(const struct client *client)
         return !client->get_stream || client->get_stream->kind != STREAM_SSE;
 }
 
-/* At most so many bytes has its entry. */
-static size_t entry_bytes_max(const struct client *client)
+size_t revive_client_bytes_max(const struct client *client)
 {
         return ENTRY_BYTES + 2 * strlen(client->transport_id) + strlen(client->identity);
 }
@@ -24,10 +23,18 @@ static const struct client *first_to_keep(const struct clients *clients)
         size_t bytes = 0;
 
         for (client = first; client; client = clients_next(clients, client))
-                bytes += entry_bytes_max(client);
+                bytes += revive_client_bytes_max(client);
         for (; first && bytes > CLIENTS_BYTES_MAX; first = clients_next(clients, first))
-                bytes -= entry_bytes_max(first);
+                bytes -= revive_client_bytes_max(first);
         return first;
+}
+
+void revive_client_write(const struct client *client, struct json_writer *w)
+{
+        json_writer_text(w, "{\"id\":");
+        json_writer_string(w, client->transport_id);
+        if (client->identity[0])
+                json_writer_format(w, ",\"identity\":\"%s\"", client->identity);
 }
 
 static void write_clients(struct json_writer *w, const struct clients *clients)
@@ -38,10 +45,8 @@ static void write_clients(struct json_writer *w, const struct clients *clients)
         for (const struct client *c = first_to_keep(clients); c; c = clients_next(clients, c)) {
                 if (!comes_back(c))
                         continue;
-                json_writer_format(w, "%s{\"id\":", comma);
-                json_writer_string(w, c->transport_id);
-                if (c->identity[0])
-                        json_writer_format(w, ",\"identity\":\"%s\"", c->identity);
+                json_writer_text(w, comma);
+                revive_client_write(c, w);
                 json_writer_text(w, "}");
                 comma = ",";
         }
@@ -78,17 +83,22 @@ int revive_write(const struct stdio *stdio, char **ret)
         return json_writer_finish(&w, ret, NULL);
 }
 
-static int read_client(struct stdio *stdio, struct json_slice entry)
+int revive_client_read(struct json_slice entry, struct client **ret)
 {
         char id[IPC_KEY_SIZE], identity[IDENTITY_SIZE] = "";
         struct json_slice value;
-        struct client *client;
 
         if (json_get(entry, "id", &value) < 0 || json_string_copy(value, id, sizeof(id)) < 0)
                 return -EBADMSG;
         if (json_get(entry, "identity", &value) >= 0 && json_string_copy(value, identity, sizeof(identity)) < 0)
                 return -EBADMSG;
-        int r = client_new(id, identity, &client);
+        return client_new(id, identity, ret);
+}
+
+static int read_client(struct stdio *stdio, struct json_slice entry)
+{
+        struct client *client;
+        int r = revive_client_read(entry, &client);
 
         if (r < 0)
                 return r;

@@ -10,7 +10,16 @@
 
 #include "common/macro.h"
 
+struct client;
+struct json_slice;
+struct json_writer;
 struct stdio;
+
+/* One of the clients: its entry without the closing brace, at most so many bytes of it, and what is made of it, a
+ * client that is not attached yet. */
+void revive_client_write(const struct client *client, struct json_writer *w);
+size_t revive_client_bytes_max(const struct client *client);
+int revive_client_read(struct json_slice entry, struct client **ret);
 
 /* The object, the caller's. -E2BIG: the first client's initialize is too large to be kept. */
 int revive_write(const struct stdio *stdio, char **ret);

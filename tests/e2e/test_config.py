@@ -144,7 +144,6 @@ BAD_TOGETHER = [
     own(idle_timeout="5000d"),
     own(buffer_max="1M", message_max="2M"),
     own(keys=["meta:a", "meta:b"]),
-    {"mcpServers": {"lake": HTTP | {"envmux": {"transport": "http", "on_idle": "revive"}}}},
     own(keys=["principal"], keyless="reject"),
 ]
 

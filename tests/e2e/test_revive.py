@@ -19,6 +19,7 @@ from harness import ENVMUX, wait_until
 from mcp_client import ACCEPT, Client, McpError
 
 BACKEND = pathlib.Path(__file__).resolve().with_name("worker_backend.py")
+HTTP_BACKEND = BACKEND.with_name("worker_http_backend.py")
 
 
 def config(top=None, **keys):
@@ -100,6 +101,33 @@ def test_every_client_of_a_key_goes_on(envmux):
         assert second.call("echo", a=2) == {"a": 2}
         assert pid(first) == pid(second)
         assert methods(second).count("initialize") == 1
+
+
+def http_config(**keys):
+    keys = {"on_idle": "revive", "idle_timeout": "300ms", "transport": "http"} | keys
+    return {"mcpServers": {"tools": {"command": sys.executable, "args": [str(HTTP_BACKEND), "--port", "${envmux:port}"],
+                                     "envmux": keys}}, "envmux": {"routers": 2}}
+
+
+def test_clients_of_an_http_backend_go_on(envmux):
+    run = envmux(http_config())
+    url = run.mcp("tools", key="ours")
+    with Client(url, client_info={"name": "x", "version": "7"}) as first, Client(url) as second, Client(url) as leaving:
+        before = [client.call("whoami") for client in (first, second)]
+        assert leaving.delete() == 200
+        leaving.session_id = None
+        for generation in (1, 2):
+            sleeps(run, key="ours", clients=2, generation=generation)
+            after = [client.call("whoami") for client in (first, second)]
+            assert len({one["pid"] for one in after}) == 1 and after[0]["pid"] != before[0]["pid"]
+            assert [one["params"] for one in after] == [one["params"] for one in before]
+            assert len({one["session"] for one in before + after}) == 4
+            assert [line[1] for line in after[0]["heard"]] == ["initialize", "notifications/initialized", "tools/call"]
+            before = after
+        sleeps(run, key="ours", generation=3)
+        run.supervisor().kill()
+        assert second.call("whoami")["params"] == before[1]["params"]
+        assert session(run)["generation"] == 4
 
 
 def test_by_its_transport_id_alone(envmux):
