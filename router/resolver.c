@@ -11,7 +11,7 @@ int resolver_ask(struct asks *asks, struct asker *asker, const struct resolve_re
         body.kind = request->kind;
         body.may_create = request->may_create;
         body.is_modern = request->is_modern;
-        body.wake = request->wake;
+        body.wake = (uint8_t) request->wake;
         if (request->transport.size > 0)
                 memcpy(body.transport, request->transport.data, MIN_OF(request->transport.size, sizeof(body.transport) - 1));
         body.has_seed = request->has_seed;
