@@ -36,9 +36,12 @@ POLLING = {"server-sse-priming-event", "server-sse-retry-field", "server-sse-dis
 
 @pytest.mark.parametrize("transport", conformance.TRANSPORTS)
 def test_streams_are_polled(envmux, tmp_path, transport):
-    """A call that outlives its connection: the backend closes it (HTTP), or envmux does in its place (stdio)."""
+    """A call that outlives its connection: the backend closes it (HTTP), or envmux does in its place (stdio).
+
+    The suite's client comes back once and at once; the tool answers after a second, so that the first
+    connection has ended by then and the second has not."""
     config = conformance.configuration()
-    config["mcpServers"]["stdio"]["envmux"] = {"stream_max": "200ms", "stream_retry": "100ms"}
+    config["mcpServers"]["stdio"]["envmux"] = {"stream_max": "600ms", "stream_retry": "100ms"}
     run = conformance.run_suite(envmux(config).mcp(transport), "2025-11-25", tmp_path, "server-sse-polling")
     checks = run.checks["server-sse-polling"]
     assert {name for name in POLLING if checks.get(name) == "SUCCESS"} == POLLING, checks

@@ -63,7 +63,7 @@ async function logThrice(context) {
 // Over stdio there is no stream of ours to close: whoever serves it over HTTP decides.
 async function answerLate(context) {
   context.http?.closeSSE?.();
-  await sleep(10 * STEP_MS);
+  await sleep(20 * STEP_MS);
   return says("Answered after the stream was closed");
 }
 
