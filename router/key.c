@@ -120,6 +120,18 @@ const char *key_ways(const struct server *server, const char *session_header, ch
         return dst;
 }
 
+int key_of_nothing(const struct server *server, const char *minted, struct request_key *ret)
+{
+        if (server->keys & 1u << KEY_SHARED) {
+                ret->kind = KEY_SHARED;
+                return STR_COPY(ret->value, KEY_SHARED_LEGACY);
+        }
+        if (!(server->keys & 1u << KEY_TRANSPORT))
+                return -ENOKEY;
+        ret->kind = KEY_TRANSPORT;
+        return STR_COPY(ret->value, minted);
+}
+
 int key_mint(char ret[static KEY_MINTED_SIZE])
 {
         static const char digits[] = "0123456789abcdef";

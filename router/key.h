@@ -35,6 +35,10 @@ int key_of_client(const struct server *server, struct json_slice client_info, st
 /* What leads a stateless request back to the session of an earlier one: requestState, or a task's id. */
 int key_of_handle(const struct jsonrpc_message *message, struct request_key *ret);
 
+/* Where nothing names one, what an older client that begins gets: the principal's one instance, else a session
+ * under minted, a fresh Mcp-Session-Id. -ENOKEY: the server takes neither. */
+int key_of_nothing(const struct server *server, const char *minted, struct request_key *ret);
+
 /* How a request could have named a session of this server, for whom to tell: "by …, or by …". NULL for no way,
  * else dst. */
 #define KEY_WAYS_SIZE (IPC_META_SIZE + 256)

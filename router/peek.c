@@ -91,22 +91,6 @@ bool peek_settings(struct exchange *e, struct json_slice client_info)
         return false;
 }
 
-/* The key of an `initialize` that names none: its client's identity or its principal if the server wants
- * that, else a fresh id. */
-static int key_choose(struct exchange *e, struct json_slice client_info)
-{
-        if (key_of_client(&e->server, client_info, &e->key) == 0)
-                return 0;
-        if (e->server.keys & 1u << KEY_SHARED) {
-                e->key.kind = KEY_SHARED;
-                return STR_COPY(e->key.value, KEY_SHARED_LEGACY);
-        }
-        if (!(e->server.keys & 1u << KEY_TRANSPORT))
-                return -ENOKEY;
-        e->key.kind = KEY_TRANSPORT;
-        return STR_COPY(e->key.value, e->minted);
-}
-
 static void peek_initialize(struct exchange *e, const struct jsonrpc_message *message)
 {
         struct json_slice client_info = {};
@@ -119,7 +103,8 @@ static void peek_initialize(struct exchange *e, const struct jsonrpc_message *me
                 return exchange_fail_reason(e, REASON_internal, "no randomness");
         if (!peek_settings(e, client_info))
                 return;
-        if (!e->key.kind && key_choose(e, client_info) < 0)
+        if (!e->key.kind && key_of_client(&e->server, client_info, &e->key) < 0 &&
+            key_of_nothing(&e->server, e->minted, &e->key) < 0)
                 return exchange_fail_unnamed(e, REASON_session_required);
         e->may_create = true;
         exchange_find_session(e);

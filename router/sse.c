@@ -4,19 +4,6 @@
 
 static const char no_resumption[] = "an event stream of this transport cannot be resumed; connect anew";
 
-/* What a GET without a key of its own joins or begins; clientInfo and _meta come too late to choose by. */
-static int key_choose(struct exchange *e)
-{
-        if (e->server.keys & 1u << KEY_SHARED) {
-                e->key.kind = KEY_SHARED;
-                return STR_COPY(e->key.value, KEY_SHARED_LEGACY);
-        }
-        if (!(e->server.keys & 1u << KEY_TRANSPORT))
-                return -ENOKEY;
-        e->key.kind = KEY_TRANSPORT;
-        return STR_COPY(e->key.value, e->minted);
-}
-
 /* An EventSource comes back by itself when its stream has ended, to a session that its client would not
  * initialize again: each time a backend would be started for nobody. It shows by the id that our streams
  * have for this reason, or by the revision that only an initialized client knows: the TypeScript SDK sends
@@ -37,7 +24,8 @@ void sse_start(struct exchange *e)
                 return exchange_fail_reason(e, REASON_internal, "no randomness");
         if (!peek_settings(e, (struct json_slice) {}))
                 return;
-        if (!e->key.kind && key_choose(e) < 0)
+        /* clientInfo and _meta come too late to choose by */
+        if (!e->key.kind && key_of_nothing(&e->server, e->minted, &e->key) < 0)
                 return exchange_fail_unnamed(e, REASON_session_required);
         e->may_create = !e->key.carries_transport_id;
         exchange_find_session(e);
