@@ -30,6 +30,19 @@ static int find_mount(char *dst, size_t dst_size)
         return -ENOENT;
 }
 
+int cgroup_machine_controllers(char **ret)
+{
+        char path[4096];
+        int r = find_mount(path, sizeof(path));
+
+        if (r >= 0 && strlen(path) + sizeof("/cgroup.controllers") <= sizeof(path)) {
+                strcat(path, "/cgroup.controllers");
+                return fd_read_file_at(AT_FDCWD, path, PROC_FILE_MAX, ret, NULL);
+        }
+        *ret = strdup("");
+        return *ret ? 0 : -ENOMEM;
+}
+
 int cgroup_own_path(char **ret)
 {
         _cleanup_free_ char *text = NULL;
@@ -105,14 +118,31 @@ static int join(char *dst, size_t dst_size, const char *path, const char *name)
         return n < 0 || (size_t) n >= dst_size ? -ENAMETOOLONG : 0;
 }
 
+int cgroup_read(int root_fd, const char *path, const char *file, char **ret)
+{
+        char at[4096];
+        int r = join(at, sizeof(at), path, file);
+
+        return r < 0 ? r : fd_read_file_at(root_fd, at, PROC_FILE_MAX, ret, NULL);
+}
+
+int cgroup_write(int root_fd, const char *path, const char *file, const char *value)
+{
+        char at[4096];
+        int r = join(at, sizeof(at), path, file);
+
+        if (r < 0)
+                return r;
+        _cleanup_fd_ int fd = openat(root_fd, at, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+
+        return fd < 0 ? -errno : fd_write_all(fd, value, strlen(value));
+}
+
 int cgroup_is_populated(int root_fd, const char *path)
 {
-        char file[4096];
         _cleanup_free_ char *text = NULL;
-        int r = join(file, sizeof(file), path, "cgroup.events");
+        int r = cgroup_read(root_fd, path, "cgroup.events", &text);
 
-        if (r >= 0)
-                r = fd_read_file_at(root_fd, file, PROC_FILE_MAX, &text, NULL);
         if (r < 0)
                 return r;
         return strstr(text, "populated 1") != NULL;
@@ -120,14 +150,7 @@ int cgroup_is_populated(int root_fd, const char *path)
 
 int cgroup_kill(int root_fd, const char *path)
 {
-        char file[4096];
-        int r = join(file, sizeof(file), path, "cgroup.kill");
-
-        if (r < 0)
-                return r;
-        _cleanup_fd_ int fd = openat(root_fd, file, O_WRONLY | O_CLOEXEC);
-
-        return fd < 0 ? -errno : fd_write_all(fd, "1", 1);
+        return cgroup_write(root_fd, path, "cgroup.kill", "1");
 }
 
 int cgroup_make(int root_fd, const char *path, bool must_be_new)

@@ -6,6 +6,9 @@
 /* Absolute path of our own cgroup in the mounted v2 tree. -ENOENT: none is mounted. *ret is the caller's. */
 int cgroup_own_path(char **ret);
 
+/* The controllers that the top of that tree has, as text; "" without one. *ret is the caller's. */
+int cgroup_machine_controllers(char **ret);
+
 /* A name as one path component: bytes outside [A-Za-z0-9_-] become %xx, so that no name is a
  * control file's; "" becomes "_". -ENAMETOOLONG. */
 int cgroup_name_escape(const char *name, char *dst, size_t dst_size);
@@ -22,6 +25,11 @@ int cgroup_each_child(int root_fd, const char *path, int (*each)(const char *nam
 
 /* 1 when a process lives in it or below, 0 when not, negative errno. */
 int cgroup_is_populated(int root_fd, const char *path);
+
+/* Reads and writes one of its control files. Writing never waits for memory to be reclaimed where the kernel lets
+ * one choose (memory.max opened with O_NONBLOCK). *ret is the caller's. */
+int cgroup_read(int root_fd, const char *path, const char *file, char **ret);
+int cgroup_write(int root_fd, const char *path, const char *file, const char *value);
 
 /* Kills everything in it and below (cgroup.kill). */
 int cgroup_kill(int root_fd, const char *path);

@@ -4,6 +4,7 @@
 
 #include "common/ipc.h"
 #include "common/template.h"
+#include "supervisor/limits.h"
 
 struct json_object;
 
@@ -42,6 +43,8 @@ struct server_config {
         uint64_t message_bytes_max;  /* one line of the backend's stdout, one request body */
         uint64_t buffer_bytes_max;   /* all queues of one session together */
         uint64_t log_bytes_max;      /* ring of stderr lines */
+        struct limits session_limits, principal_limits, server_limits; /* the kernel's: of each session, of all of a
+                                                                        * principal's sessions, of all sessions */
         char *definition_hash;    /* hex; changes when anything that a backend is started with does */
 };
 

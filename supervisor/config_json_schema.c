@@ -2,6 +2,7 @@
 
 #include "supervisor/config_duration.h"
 #include "supervisor/config_foreign.h"
+#include "supervisor/config_limits.h"
 #include "supervisor/config_schema.h"
 #include "supervisor/config_server.h"
 
@@ -116,6 +117,21 @@ static struct json_object *number_schema(const struct config_key *key)
         return number_or_text(schema, is_duration ? DURATION_SCHEMA : SIZE_SCHEMA);
 }
 
+/* An object of the four limits. */
+static struct json_object *limits_schema(void)
+{
+        struct json_object *schema = fragment("{\"type\": \"object\", \"additionalProperties\": false}");
+        struct json_object *properties = json_object_new_object();
+
+        for (unsigned kind = 0; kind < LIMIT__MAX; kind++) {
+                const char *name = limit_to_string((enum limit_kind) kind);
+
+                json_object_object_add(properties, name, fragment(config_limit_schema(name)));
+        }
+        json_object_object_add(schema, "properties", properties);
+        return schema;
+}
+
 static struct json_object *key_schema(const struct config_key *key)
 {
         struct json_object *schema = NULL;
@@ -137,6 +153,12 @@ static struct json_object *key_schema(const struct config_key *key)
                 break;
         case CONFIG_STRINGS:
                 schema = array_schema(key, string_schema(key));
+                break;
+        case CONFIG_LIMIT:
+                schema = fragment(config_limit_schema(key->name));
+                break;
+        case CONFIG_LIMITS:
+                schema = limits_schema();
                 break;
         }
         describe(schema, "%s (default: %s)", key->why, config_schema_default(key));

@@ -1,6 +1,7 @@
 #include "supervisor/config_machine.h"
 
 #include "common/fd.h"
+#include "supervisor/cgroup.h"
 #include "supervisor/config_report.h"
 
 #include <fcntl.h>
@@ -101,6 +102,7 @@ void config_machine_read(struct config_machine *ret)
 {
         struct config_machine machine = { .processes = UINT64_MAX, .processes_limit = "" };
         uint64_t pids = UINT64_MAX, memory = UINT64_MAX;
+        _cleanup_free_ char *controllers = NULL;
         long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
 
         read_cgroups(&pids, &memory);
@@ -112,6 +114,8 @@ void config_machine_read(struct config_machine *ret)
         machine.files = read_rlimit(RLIMIT_NOFILE);
         machine.memory_bytes = pages > 0 && page > 0 ? (uint64_t) pages * (uint64_t) page : UINT64_MAX;
         machine.memory_bytes = MIN_OF(machine.memory_bytes, memory);
+        if (cgroup_machine_controllers(&controllers) >= 0)
+                machine.controllers = limit_controllers_parse(controllers);
         *ret = machine;
 }
 
@@ -123,6 +127,30 @@ static uint64_t count_sessions(const struct config *config)
         for (size_t i = 0; i < config->n_servers; i++)
                 sum += config->servers[i]->sessions_max;
         return MIN_OF(sum, (uint64_t) config->sessions_max);
+}
+
+/* The first server that has a limit without effect stands for all. */
+static void judge_limits(unsigned controllers, const struct config *config, struct config_report *report)
+{
+        unsigned told = 0;
+
+        for (size_t i = 0; i < config->n_servers; i++) {
+                const struct server_config *server = config->servers[i];
+                unsigned set = limits_set(&server->session_limits) | limits_set(&server->principal_limits) |
+                               limits_set(&server->server_limits);
+
+                for (unsigned kind = 0; kind < LIMIT__MAX; kind++) {
+                        unsigned controller = limit_controller((enum limit_kind) kind);
+                        struct config_at top = { .report = report };
+                        struct config_at at = config_at_member(&top, limit_to_string((enum limit_kind) kind));
+
+                        if (!(set & 1u << kind) || told & 1u << kind || controllers & controller)
+                                continue;
+                        config_report_note(&at, "has no effect on this machine: its cgroups have no controller \"%s\"",
+                                           limit_controller_name((enum limit_controller) controller));
+                        told |= 1u << kind;
+                }
+        }
 }
 
 void config_machine_judge(const struct config_machine *machine, const struct config *config,
@@ -153,6 +181,7 @@ void config_machine_judge(const struct config_machine *machine, const struct con
                 config_report_note(&sessions_at, "%llu sessions would have %llu MiB of memory each; a server written "
                                                  "in Python or JavaScript takes 50 to 100 MiB",
                                    sessions, memory >> 20);
+        judge_limits(machine->controllers, config, report);
 }
 
 void config_check_machine(const struct config *config, struct config_report *report)

@@ -9,6 +9,7 @@ struct config_machine {
         const char *processes_limit; /* which of them */
         uint64_t files;        /* RLIMIT_NOFILE, hard */
         uint64_t memory_bytes; /* the machine's, or memory.max of our cgroups */
+        unsigned controllers;  /* of cgroups: bits of enum limit_controller */
 };
 
 void config_machine_read(struct config_machine *ret);

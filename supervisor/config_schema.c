@@ -46,6 +46,7 @@ static const char *const keys_words[] = { "path", "header", "transport", "client
 #define BOTH(field) .places = CONFIG_SERVER | CONFIG_DEFAULT, FIELD(server_config, field)
 #define DURATION(low, high, text) .type = CONFIG_DURATION, .minimum = (low), .maximum = (high), .default_text = (text)
 #define SIZE(low, high, text) .type = CONFIG_SIZE, .minimum = (low), .maximum = (high), .default_text = (text)
+#define NO_LIMIT .type = CONFIG_LIMIT, .default_words = "none"
 #define COUNT(low, high, text) .type = CONFIG_COUNT, .minimum = (low), .maximum = (high), .default_text = (text)
 
 const struct config_key config_keys[] = {
@@ -104,6 +105,21 @@ const struct config_key config_keys[] = {
           .why = "all queues of one session together; when they are full the backend's output waits" },
         { "log_max", BOTH(log_bytes_max), SIZE(4 * KIB, 64 * MIB, "256K"),
           .why = "newest lines of the backend's stderr that are kept for `envmux logs`" },
+        { "memory_max", BOTH(session_limits.of[LIMIT_MEMORY_MAX]), NO_LIMIT,
+          .why = "memory of a session's backend with all its processes: beyond it the kernel kills them, and the session "
+                 "alone ends; \"512M\", \"10%\" of the machine's, \"infinity\"" },
+        { "tasks_max", BOTH(session_limits.of[LIMIT_TASKS_MAX]), NO_LIMIT,
+          .why = "processes and threads of a session's backend: beyond it starting one fails; 64, \"10%\" of what the "
+                 "machine allows, \"infinity\"" },
+        { "cpu_quota", BOTH(session_limits.of[LIMIT_CPU_QUOTA]), NO_LIMIT,
+          .why = "CPU time of a session's backend, of one CPU: \"50%\", \"200%\", \"infinity\"; beyond it it waits" },
+        { "cpu_weight", BOTH(session_limits.of[LIMIT_CPU_WEIGHT]), NO_LIMIT,
+          .why = "its share of a busy CPU beside the other sessions of its user: 1 to 10000 where others have 100, or "
+                 "\"idle\" for what nobody else wants" },
+        { "per_principal", BOTH(principal_limits), .type = CONFIG_LIMITS, .default_words = "none",
+          .why = "the same four for all sessions that one user has of this server together" },
+        { "per_server", BOTH(server_limits), .type = CONFIG_LIMITS, .default_words = "none",
+          .why = "the same four for all sessions of this server together" },
 
         { "max_sessions", TOP(sessions_max), COUNT(1, 100000, "1000"),
           .why = "live sessions in all; each is at least two processes, and a machine has a last one" },

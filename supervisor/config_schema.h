@@ -19,6 +19,8 @@ enum config_type {
         CONFIG_KEYS,     /* struct server_keys: an array of words */
         CONFIG_STRING,   /* char * */
         CONFIG_STRINGS,  /* char **, NULL-terminated; NULL for none */
+        CONFIG_LIMIT,    /* struct limit; its kind is that of the name */
+        CONFIG_LIMITS,   /* struct limits: an object of these */
 };
 
 /* The word of CONFIG_KEYS that goes on with the name of a _meta entry. */

@@ -1,6 +1,7 @@
 #include "supervisor/config_value.h"
 
 #include "supervisor/config_duration.h"
+#include "supervisor/config_limits.h"
 #include "supervisor/config_size.h"
 
 #include <inttypes.h>
@@ -301,7 +302,7 @@ static int read_strings(const struct config_key *key, const struct config_at *at
 static int (*const readers[])(const struct config_key *, const struct config_at *, struct json_object *, void *) = {
         [CONFIG_DURATION] = read_number, [CONFIG_SIZE] = read_number,     [CONFIG_COUNT] = read_number,
         [CONFIG_WORD] = read_word,       [CONFIG_KEYS] = read_keys,       [CONFIG_STRING] = read_string,
-        [CONFIG_STRINGS] = read_strings,
+        [CONFIG_STRINGS] = read_strings, [CONFIG_LIMIT] = config_limit_read, [CONFIG_LIMITS] = config_limits_read,
 };
 
 int config_value_read(const struct config_key *key, const struct config_at *at, struct json_object *value,
@@ -324,6 +325,10 @@ int config_value_default(const struct config_key *key, const struct config *conf
         }
         if (key->type == CONFIG_KEYS) {
                 *(struct server_keys *) field = (struct server_keys) { .kinds = (unsigned) key->default_number(config) };
+                return 0;
+        }
+        if (key->type == CONFIG_LIMIT || key->type == CONFIG_LIMITS) {
+                memset(field, 0, key->width);
                 return 0;
         }
         if (key->default_number)

@@ -6,6 +6,7 @@
 #include "supervisor/config_command.h"
 #include "supervisor/environment.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/session_limits.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/worker_spec.h"
@@ -118,6 +119,7 @@ static int spawn_worker(struct session *s, int listen_fd, int spec_fd)
         _cleanup_free_ char **env = environment_make(NULL);
         _cleanup_free_ char *path = NULL, *name = NULL;
         _cleanup_fd_ int procs_fd = tracked_open_backend_procs(s->tracked);
+        _cleanup_fd_ int folder_fd = tracked_open_backend_folder(s->tracked);
         pid_t pid;
         int pidfd;
 
@@ -128,7 +130,7 @@ static int spawn_worker(struct session *s, int listen_fd, int spec_fd)
         if (!env || !path || !name)
                 return -ENOMEM;
         const char *const argv[] = { "envmux-worker", name, NULL };
-        const int fds[] = { listen_fd, spec_fd, procs_fd };
+        const int fds[] = { listen_fd, spec_fd, procs_fd, folder_fd };
         struct spawn_request request = {
                 .path = path,
                 .argv = argv,
@@ -238,6 +240,9 @@ int launch_worker(struct session *s, char **ret_failure)
         r = track(s);
         if (r < 0)
                 return fail(r, ret_failure, "cannot track its processes");
+        r = session_limits_apply(s, server);
+        if (r < 0)
+                return fail(r, ret_failure, "cannot limit it");
         r = workspace_make(supervisor->workspaces, s->record.id, s->record.config, &s->paths);
         if (r < 0)
                 return fail(r, ret_failure, "cannot make its workspace");

@@ -15,6 +15,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/config_foreign.c supervisor/config_foreign.h \
 	supervisor/config_hash.c supervisor/config_hash.h \
 	supervisor/config_json_schema.c supervisor/config_json_schema.h \
+	supervisor/config_limits.c supervisor/config_limits.h \
 	supervisor/config_machine.c supervisor/config_machine.h \
 	supervisor/config_report.c supervisor/config_report.h \
 	supervisor/config_schema.c supervisor/config_schema.h \
@@ -38,6 +39,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/janitor.c supervisor/janitor.h \
 	supervisor/launch.c supervisor/launch.h \
 	supervisor/lifecycle.c supervisor/lifecycle.h \
+	supervisor/limits.c supervisor/limits.h \
 	supervisor/notify.c supervisor/notify.h \
 	supervisor/orderly_stop.c supervisor/orderly_stop.h \
 	supervisor/peers.c supervisor/peers.h \
@@ -55,12 +57,14 @@ libsupervisor_a_SOURCES = \
 	supervisor/session_api.c supervisor/session_api.h \
 	supervisor/session_fsm.c supervisor/session_fsm.h \
 	supervisor/session_json.c supervisor/session_json.h \
+	supervisor/session_limits.c supervisor/session_limits.h \
 	supervisor/session_logs.c supervisor/session_logs.h \
 	supervisor/session_settings.c supervisor/session_settings.h \
 	supervisor/spawn.c supervisor/spawn.h \
 	supervisor/supervisor.c supervisor/supervisor.h \
 	supervisor/tracking.c supervisor/tracking.h supervisor/tracking_internal.h \
 	supervisor/tracking_cgroup.c \
+	supervisor/tracking_limits.c \
 	supervisor/tracking_tree.c \
 	supervisor/waiter.c supervisor/waiter.h \
 	supervisor/worker_spec.c supervisor/worker_spec.h \

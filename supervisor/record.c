@@ -15,6 +15,7 @@ void record_done(struct record *record)
 {
         free(record->labels);
         free(record->config);
+        free(record->limits);
         free(record->definition_hash);
         free(record->revive);
         free(record->aliases);
@@ -50,6 +51,8 @@ int record_write(int dir_fd, const struct record *record)
                 write_member(&w, "labels", record->labels);
         if (record->config)
                 write_member(&w, "config", record->config);
+        if (record->limits)
+                write_member(&w, "limits", record->limits);
         if (record->definition_hash)
                 write_member(&w, "definition_hash", record->definition_hash);
         if (record->is_put)
@@ -144,6 +147,8 @@ static int record_parse(struct json_object *object, struct record *record)
                 r = dup_member(object, "labels", &record->labels);
         if (r >= 0)
                 r = dup_member(object, "config", &record->config);
+        if (r >= 0)
+                r = dup_member(object, "limits", &record->limits);
         if (r >= 0)
                 r = dup_member(object, "definition_hash", &record->definition_hash);
         if (r >= 0)

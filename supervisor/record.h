@@ -19,6 +19,7 @@ struct record {
         usec_t lifetime_usec;
         char *labels;               /* JSON object text or NULL */
         char *config;               /* JSON text, verbatim, or NULL */
+        char *limits;               /* of its own that it was started with: JSON object text, or NULL */
         char *definition_hash;      /* of the server it was started from */
         bool is_put;                /* made by PUT: body_digest below decides 200 or 409 */
         char body_digest[40];       /* hex, of the canonical PUT body */

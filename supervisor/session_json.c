@@ -2,6 +2,7 @@
 
 #include "common/time_text.h"
 #include "supervisor/era.h"
+#include "supervisor/session_limits.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/worker_spec.h"
 
@@ -164,6 +165,7 @@ void session_json_write(const struct session *s, struct json_writer *w)
         write_processes(s, w);
         write_counters(s, w);
         write_settings(s, w);
+        session_limits_write(s, w);
         write_aliases(s, w);
         write_exit(s, w);
         json_writer_text(w, "}");

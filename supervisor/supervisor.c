@@ -14,6 +14,7 @@
 #include "supervisor/rebuild.h"
 #include "supervisor/resolve.h"
 #include "supervisor/routers.h"
+#include "supervisor/session_limits.h"
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -59,6 +60,7 @@ int supervisor_reload(struct supervisor *supervisor, struct config_report *repor
                 config_free(supervisor->config);
                 supervisor->config = config;
                 drain_removed(supervisor);
+                session_limits_reconfigure(supervisor);
                 eras_forget(supervisor->eras); /* a newer server may have been installed */
                 admission_reconsider(supervisor->admission);
                 routers_reconfigure(supervisor->routers);
@@ -228,6 +230,8 @@ static int parts_make(struct supervisor *supervisor)
         /* Last: adopted sessions take what is left of the file descriptors, not what we cannot be without. */
         if (r >= 0)
                 r = rebuild_new(supervisor, &supervisor->rebuild);
+        if (r >= 0)
+                session_limits_reconfigure(supervisor);
         return r < 0 ? log_errno(r, "cannot start") : 0;
 }
 

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "common/ipc.h"
+#include "supervisor/limits.h"
 
 #include <sys/types.h>
 
@@ -40,6 +41,20 @@ int tracking_remove_root(struct tracking *tracking);
 
 bool tracking_has_cgroups(const struct tracking *tracking);
 
+/* Whether the kernel enforces a limit of this kind: its controller is there. */
+bool tracking_enforces(const struct tracking *tracking, enum limit_kind kind);
+
+/* Puts limits of all sessions of a server (principal NULL), or of a principal's, in force, as far as they are
+ * enforced; with is_reset also that there is none where none is set. -ENOENT: there is no such session. Logs what
+ * could not be written. */
+int tracking_limit_group(struct tracking *tracking, const char *server, const char *principal,
+                         const struct limits *limits, bool is_reset);
+
+/* Calls found for each server (principal NULL) and each principal of one that has a folder; nothing without
+ * controllers. Stops and forwards what found returns when negative. */
+int tracking_each_group(struct tracking *tracking,
+                        int (*found)(const char *server, const char *principal, void *userdata), void *userdata);
+
 /* Every session cgroup that exists, for rebuilding: found(server, principal, id). The names are
  * valid during the call. Stops and forwards what found returns when negative. */
 int tracking_list(struct tracking *tracking,
@@ -62,6 +77,14 @@ int tracked_open_backend_procs(const struct tracked *tracked);
 /* Names the worker process once it runs; again when it names itself. pidfd is consumed, -1 where none could be had. */
 void tracked_set_worker(struct tracked *tracked, pid_t pid, int pidfd_consume);
 pid_t tracked_worker_pid(const struct tracked *tracked);
+
+/* For the worker's fd 6: the folder of the backend's leaf, where the kernel counts what it kills for want of memory;
+ * -1 where it does not. The caller's. */
+int tracked_open_backend_folder(const struct tracked *tracked);
+
+/* Puts the limits of a session in force that has no process yet, as far as they are enforced. Logs what could not
+ * be written. */
+int tracked_limit(struct tracked *tracked, const struct limits *limits);
 
 /* SIGKILL to every process of the session, now and to what they fork meanwhile. on_empty follows. */
 int tracked_kill(struct tracked *tracked);

@@ -94,6 +94,7 @@ int tracking_cgroup_open(struct tracking *t, const char *root, const char *runti
                 r = open_root(t, root ? root : chosen);
         if (r < 0)
                 return r;
+        tracking_controllers_open(t, !root);
         t->inotify_event = event_new(t->base, t->inotify_fd, EV_READ | EV_PERSIST, on_inotify, t);
         return t->inotify_event && event_add(t->inotify_event, NULL) >= 0 ? 0 : -ENOMEM;
 }
@@ -206,6 +207,8 @@ int tracked_cgroup_make(struct tracked *tracked, const char *server, const char 
                 r = make_leaf(t, tracked->path, "worker");
         if (r >= 0)
                 r = make_leaf(t, tracked->path, "backend");
+        if (r >= 0 && tracking_controllers_pass_on(t, tracked->path) < 0 && !is_adopted)
+                r = -EOPNOTSUPP;
         if (r >= 0)
                 r = watch_events(tracked);
         if (r < 0)

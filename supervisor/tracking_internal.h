@@ -13,6 +13,7 @@ struct tracking {
         struct event_base *base;
         char *root_path;              /* NULL: process trees */
         int root_fd, inotify_fd;
+        unsigned controllers;         /* that sessions have: bits of enum limit_controller */
         struct event *inotify_event;
         struct tracked_list by_watch[TRACKING_WATCH_BUCKETS];
         void (*on_empty)(struct tracked *tracked, void *userdata);
@@ -46,6 +47,13 @@ int tracked_cgroup_make(struct tracked *tracked, const char *server, const char 
 void tracked_cgroup_forget(struct tracked *tracked);
 bool tracked_cgroup_is_empty(const struct tracked *tracked);
 int tracked_cgroup_remove(struct tracked *tracked);
+
+/* ---- tracking_limits.c ---- */
+
+/* Enables what can be had of the controllers below the root. */
+void tracking_controllers_open(struct tracking *tracking, bool is_root_chosen);
+/* Likewise in the folders of a session's server and principal, and in its own. */
+int tracking_controllers_pass_on(struct tracking *tracking, const char *session_path);
 
 /* ---- tracking_tree.c ---- */
 

@@ -100,6 +100,8 @@ static void write_limits(struct json_writer *w, const struct session *s, const s
         write_number(w, "message_bytes_max", server->message_bytes_max);
         write_number(w, "buffer_bytes_max", server->buffer_bytes_max);
         write_number(w, "log_bytes_max", server->log_bytes_max);
+        if (limits_set(&server->session_limits) & 1u << LIMIT_MEMORY_MAX)
+                write_text(w, "memory_limit", server->session_limits.of[LIMIT_MEMORY_MAX].text);
 }
 
 static void write_values(struct json_writer *w, const struct session *s)

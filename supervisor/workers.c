@@ -193,7 +193,11 @@ int workers_on_gone(struct peer *peer, const struct ipc_message *m)
 
         if (gone->cause == GONE_IDLE && s->end_reason == REASON__MAX)
                 keep(s, m);
-        session_set_end(s, is_failure, causes[gone->cause].reason, json, size);
+        /* The cause is older than this reason: it tells only that the backend exited, or did not start. */
+        enum reason reason = failure && failure_get(failure)->reason == REASON_out_of_memory
+                                     ? REASON_out_of_memory : causes[gone->cause].reason;
+
+        session_set_end(s, is_failure, reason, json, size);
         session_dispatch(s, EVENT_GONE);
         return 0;
 }

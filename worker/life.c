@@ -7,6 +7,7 @@
 #include "worker/idle.h"
 #include "worker/link.h"
 #include "worker/log_ring.h"
+#include "worker/memory.h"
 #include "worker/reaper.h"
 
 #include <sys/wait.h>
@@ -59,8 +60,20 @@ static void backend_stop(struct life *life)
         reaper_stop(worker->reaper, life->rung_usec);
 }
 
+/* The backend's end, or its failure to start, may have been the kernel's doing; an end with status 0 is its own. */
+static bool was_short_of_memory(const struct life *life, enum reason reason, const char **ret_detail)
+{
+        const struct failure *f = &life->failure;
+
+        return (reason == REASON_backend_exited || reason == REASON_start_failed) &&
+               !(f->has_exit && f->exit_code == 0 && f->exit_signal == 0) &&
+               memory_was_short(life->worker->memory, ret_detail);
+}
+
 static void failure_fill(struct life *life, enum reason reason, const char *detail)
 {
+        if (was_short_of_memory(life, reason, &detail))
+                reason = REASON_out_of_memory;
         life->failure.reason = reason;
         if (detail && !life->detail)
                 life->detail = strdup(detail);

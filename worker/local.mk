@@ -36,6 +36,7 @@ libworker_a_SOURCES = \
 	worker/listen.c worker/listen.h \
 	worker/log_feed.c worker/log_feed.h \
 	worker/log_ring.c worker/log_ring.h \
+	worker/memory.c worker/memory.h \
 	worker/modern.h \
 	worker/modern_check.c worker/modern_check.h \
 	worker/modern_deliver.c \

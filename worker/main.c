@@ -1,5 +1,6 @@
 /* envmux-worker SERVER/SESSION-ID: fd 3 the session's listening socket, fd 4 its spec, fd 5 the
- * cgroup.procs file of the backend's cgroup or /dev/null; the working directory holds "supervisor". */
+ * cgroup.procs file of the backend's cgroup or /dev/null, fd 6 the folder of that cgroup or /dev/null; the working
+ * directory holds "supervisor". */
 
 #include "common/fd.h"
 #include "common/log.h"
@@ -8,7 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-enum { FD_LISTEN = 3, FD_SPEC, FD_CGROUP };
+enum { FD_LISTEN = 3, FD_SPEC, FD_CGROUP, FD_CGROUP_FOLDER };
 
 /* The end of a session is the supervisor's decision: a terminal's Ctrl-C or hangup is not ours. */
 static void signals_ignore(void)
@@ -26,6 +27,12 @@ static int spec_take(struct spec **ret)
         int r = spec_read(fd, ret, &why);
 
         return r < 0 ? log_errno(r, "spec on fd %d: %s", FD_SPEC, why ? why : "unreadable") : 0;
+}
+
+/* A supervisor of an earlier version, which has yet to be replaced, passes no fd 6. */
+static int folder_take(void)
+{
+        return fd_cloexec(FD_CGROUP_FOLDER, true) < 0 ? -1 : FD_CGROUP_FOLDER;
 }
 
 int main(int argc, char **argv)
@@ -47,9 +54,15 @@ int main(int argc, char **argv)
                         return EXIT_FAILURE;
                 }
         }
+        const struct worker_fds fds = {
+                .listen = FD_LISTEN,
+                .cgroup_procs = FD_CGROUP,
+                .cgroup_folder = folder_take(),
+        };
+
         if (spec_take(&spec) < 0)
                 return EXIT_FAILURE;
-        int r = worker_new(spec, FD_LISTEN, FD_CGROUP, &worker);
+        int r = worker_new(spec, &fds, &worker);
 
         if (r < 0) {
                 log_errno(r, "session %s cannot begin", argv[1]);

@@ -65,6 +65,7 @@ static const struct field fields[] = {
         { "rung_usec", FIELD_NUMBER, AT(rung_usec) },
         { "message_bytes_max", FIELD_NUMBER, AT(message_bytes_max) },
         { "buffer_bytes_max", FIELD_NUMBER, AT(buffer_bytes_max) },
+        { "memory_limit", FIELD_STRING, AT(memory_limit) },
         { "log_bytes_max", FIELD_NUMBER, AT(log_bytes_max) },
 };
 
@@ -294,6 +295,7 @@ struct spec *spec_free(struct spec *spec)
         strings_free(spec->args);
         strings_free(spec->env);
         free(spec->cwd);
+        free(spec->memory_limit);
         for (size_t i = 0; i < TEMPLATE__MAX; i++)
                 free(spec->values[i]);
         free(spec->tmp);

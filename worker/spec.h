@@ -31,6 +31,7 @@ struct spec {
         usec_t idle_usec;              /* 0: never */
         usec_t connection_usec, retry_usec; /* of streams that can be resumed; connection_usec 0: no end */
         usec_t start_usec, request_usec, drain_usec, rung_usec;
+        char *memory_limit;            /* of the backend, as configured; NULL: none */
         uint64_t message_bytes_max, buffer_bytes_max, log_bytes_max;
 };
 

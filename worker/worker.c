@@ -11,6 +11,7 @@
 #include "worker/life.h"
 #include "worker/link.h"
 #include "worker/log_ring.h"
+#include "worker/memory.h"
 #include "worker/reaper.h"
 
 #include <signal.h>
@@ -80,9 +81,10 @@ static int modules_make(struct worker *worker, int listen_fd)
         return r;
 }
 
-int worker_new(struct spec *spec_consume, int listen_fd_consume, int cgroup_fd_consume, struct worker **ret)
+int worker_new(struct spec *spec_consume, const struct worker_fds *fds_consume, struct worker **ret)
 {
-        _cleanup_fd_ int listen_fd = listen_fd_consume, cgroup_fd = cgroup_fd_consume;
+        _cleanup_fd_ int listen_fd = fds_consume->listen, cgroup_fd = fds_consume->cgroup_procs;
+        _cleanup_fd_ int folder_fd = fds_consume->cgroup_folder;
         _cleanup_(spec_freep) struct spec *spec = spec_consume;
         _cleanup_(worker_freep) struct worker *worker = calloc(1, sizeof(*worker));
 
@@ -95,7 +97,10 @@ int worker_new(struct spec *spec_consume, int listen_fd_consume, int cgroup_fd_c
         worker->endpoint = worker->spec->kind == KEY_PROBE ? &endpoint_probe : endpoints[worker->spec->transport];
         for (size_t i = 0; i < TEMPLATE__MAX; i++)
                 worker->values[i] = worker->spec->values[i];
-        int r = modules_make(worker, TAKE_FD(listen_fd));
+        int r = memory_new(TAKE_FD(folder_fd), worker->spec->memory_limit, &worker->memory);
+
+        if (r >= 0)
+                r = modules_make(worker, TAKE_FD(listen_fd));
 
         if (r < 0)
                 return r;
@@ -116,6 +121,7 @@ struct worker *worker_free(struct worker *worker)
         door_free(worker->door);
         life_free(worker->life);
         backend_free(worker->backend);
+        memory_free(worker->memory);
         child_free(worker->child);
         reaper_free(worker->reaper);
         idle_free(worker->idle);

@@ -86,6 +86,7 @@ struct worker {
         struct reaper *reaper;
         struct child *child;               /* backend.c's */
         struct backend *backend;
+        struct memory *memory;
         struct clients *clients;
         struct handles *handles;
         const struct endpoint_ops *endpoint;
@@ -99,8 +100,15 @@ struct worker {
         struct event *sigterm;
 };
 
-/* Makes every module and starts the backend's life. Takes the three fds. */
-int worker_new(struct spec *spec_consume, int listen_fd_consume, int cgroup_fd_consume, struct worker **ret);
+/* What the supervisor passes beside the spec. */
+struct worker_fds {
+        int listen;         /* the session's socket */
+        int cgroup_procs;   /* child_spawn's */
+        int cgroup_folder;  /* memory_new's */
+};
+
+/* Makes every module and starts the backend's life. Takes the fds. */
+int worker_new(struct spec *spec_consume, const struct worker_fds *fds_consume, struct worker **ret);
 struct worker *worker_free(struct worker *worker);
 DEFINE_CLEANUP(struct worker, worker_free)
 

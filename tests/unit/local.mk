@@ -164,3 +164,7 @@ tests_unit_test_control_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test-probe
 tests_unit_test_probe_SOURCES = tests/unit/test-probe.c
 tests_unit_test_probe_LDADD = libworker.a $(COMMON_LIBS) $(JSONC_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test-limits
+tests_unit_test_limits_SOURCES = tests/unit/test-limits.c
+tests_unit_test_limits_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
