@@ -3,6 +3,7 @@
 #include "common/json_scan.h"
 #include "common/log.h"
 #include "supervisor/admission.h"
+#include "supervisor/launch.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/routers.h"
 #include "supervisor/supervisor.h"
@@ -95,6 +96,14 @@ void dormant_forget(struct session *s)
                 record_keep(s);
 }
 
+void dormant_woke(struct session *s)
+{
+        if (!s->record.revive || session_state_is_ending(s->state))
+                return;
+        session_forget_end(s);
+        dormant_forget(s);
+}
+
 /* ---- falling asleep --------------------------------------------------------------------------- */
 
 /* Ends the one that has been dormant for the longest time when there are too many. */
@@ -174,26 +183,30 @@ static void aliases_copy(const struct session *from, struct session *to)
 static void take_over(const struct session *from, struct session *to)
 {
         aliases_copy(from, to);
+        if (!to->record.revive)
+                return;
         /* While it waits for its turn it is still what a restart would find: dormant. */
-        if (to->record.revive) {
+        if (to->state == SESSION_QUEUED || to->state == SESSION_PREPARING)
                 to->record.dormant_usec = now_realtime_usec();
-                record_keep(to);
-        }
+        record_keep(to);
 }
 
 /* Whoever else waits for the end of s hears of it when the next generation has the key: until then, a question
- * that may make a session would make one without clients. */
+ * that may make a session would make one without clients. Its record goes last: a supervisor that is killed before
+ * leaves both, and the next one goes by the newer (rebuild.c). */
 static int follow(struct session *s, const struct server_config *server, const struct session_request *request,
                   struct session **ret)
 {
         struct waiter_list others = TAILQ_HEAD_INITIALIZER(others);
 
         waiters_move(&s->waiters, &others);
+        s->is_followed = true;
         lifecycle_stop(s, REASON_session_ended, NULL, 0);
         int r = lifecycle_create(s->supervisor, server, request, ret);
 
         if (r >= 0 && request->revive)
                 take_over(s, *ret);
+        launch_remove_record(s);
         waiters_move(&others, &s->waiters);
         waiters_ended(s);
         return r;
@@ -204,6 +217,7 @@ int dormant_wake(struct session *s, const struct server_config *server, bool wit
 {
         struct supervisor *supervisor = s->supervisor;
         _cleanup_free_ char *revive = with_clients ? strdup(s->record.revive) : NULL;
+        _cleanup_free_ char *aliases = with_clients && s->record.aliases ? strdup(s->record.aliases) : NULL;
         struct session_request request = lifecycle_request_like(s);
 
         if (with_clients && !revive)
@@ -214,6 +228,7 @@ int dormant_wake(struct session *s, const struct server_config *server, bool wit
                 return -EBUSY;
         request.awaits_request = awaits_request;
         request.revive = revive;
+        request.aliases = aliases;
         log_info("session %s: asked for again, generation %u follows", s->record.id, request.generation);
         return follow(s, server, &request, ret);
 }

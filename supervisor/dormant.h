@@ -20,6 +20,9 @@ void dormant_keep(struct session *session, const char *revive, size_t size);
 /* However it ends now, or has ended, it is not revived. */
 void dormant_forget(struct session *session);
 
+/* A worker of it is at work: from now on only a further idle end makes it dormant. */
+void dormant_woke(struct session *session);
+
 /* Nothing of it is left but what is kept: for lifecycle.c, on the move to SESSION_DORMANT. */
 void dormant_begin(struct session *session);
 

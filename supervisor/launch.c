@@ -200,13 +200,10 @@ static int spare_descriptors(void)
         return 0;
 }
 
-/* With the clone it is a session like any other: its record must say so before. Where there is none, it may become
- * dormant again. */
+/* Before the clone the record must say that there may be a worker. What it is revived with stays in there until that
+ * worker is heard of (dormant_woke): if none ever is, the session is dormant again. */
 static int start_worker(struct session *s, const struct server_config *server, const char *command, char **ret_failure)
 {
-        free(s->revive);
-        s->revive = TAKE_PTR(s->record.revive);
-        free(TAKE_PTR(s->record.aliases));
         s->record.dormant_usec = 0;
         int r = record_write(s->supervisor->records_fd, &s->record);
 
@@ -214,8 +211,6 @@ static int start_worker(struct session *s, const struct server_config *server, c
                 (void) fail(r, ret_failure, "cannot write its record");
         else if ((r = clone_worker(s, server, command)) < 0)
                 (void) fail(r, ret_failure, "cannot start its worker");
-        if (r < 0)
-                s->record.revive = TAKE_PTR(s->revive);
         return r;
 }
 

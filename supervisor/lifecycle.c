@@ -105,9 +105,11 @@ int lifecycle_create(struct supervisor *supervisor, const struct server_config *
         if (!s)
                 return -ENOMEM;
         s->awaits_request = request->awaits_request;
-        if (request->revive && !(s->record.revive = strdup(request->revive)))
-                return -ENOMEM;
-        r = session_table_add(supervisor->sessions, s);
+        r = copy_text(&s->record.revive, request->revive);
+        if (r >= 0)
+                r = copy_text(&s->record.aliases, request->aliases);
+        if (r >= 0)
+                r = session_table_add(supervisor->sessions, s);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(s);
@@ -273,7 +275,8 @@ static void act_bury(struct session *s)
         clean_up(s);
         if (s->state == SESSION_DORMANT)
                 return rest(s);
-        launch_remove_record(s);
+        if (!s->is_followed)
+                launch_remove_record(s);
         if (s->record.kind != KEY_PROBE)
                 *(s->is_failed ? &supervisor->counters.sessions_failed : &supervisor->counters.sessions_stopped) += 1;
         log_end(s);

@@ -19,6 +19,7 @@ struct session_request {
         usec_t idle_usec, lifetime_usec; /* 0: the server's */
         const char *body_digest;   /* of a PUT, or NULL */
         const char *revive;        /* what its backend goes on with (worker/revive.h), or NULL */
+        const char *aliases;       /* with it: of the record */
 };
 
 /* What makes a session with a fresh backend for the key and with the settings of s, live or ended. Borrows

@@ -102,6 +102,21 @@ static int restore(struct supervisor *supervisor, struct record *record_consume)
         return 0;
 }
 
+/* A dormant session and its next generation, where a supervisor was killed before it had removed the record of the
+ * one: the newer is what counts. */
+static int make_way(struct supervisor *supervisor, const struct record *record)
+{
+        struct session *other = session_find_key(supervisor->sessions, record->principal, record->server,
+                                                 (enum key_kind) record->kind, record->key);
+
+        if (!other)
+                return 0;
+        if (other->state != SESSION_DORMANT || other->record.generation >= record->generation)
+                return -EEXIST;
+        lifecycle_stop(other, REASON_session_ended, NULL, 0);
+        return 0;
+}
+
 static int on_record(const char *id, void *userdata)
 {
         struct rebuild *rebuild = userdata;
@@ -112,6 +127,11 @@ static int on_record(const char *id, void *userdata)
                 return 0; /* of an earlier pass */
         int r = record_read(supervisor->records_fd, id, &record);
 
+        if (r >= 0) {
+                r = make_way(supervisor, &record);
+                if (r < 0)
+                        record_done(&record);
+        }
         if (r >= 0)
                 r = record.dormant_usec > 0 ? dormant_restore(supervisor, &record) : restore(supervisor, &record);
         if (r >= 0 || is_for_later(rebuild, r))

@@ -67,7 +67,6 @@ struct session *session_free(struct session *s)
         workspace_paths_done(&s->paths);
         record_done(&s->record);
         free(s->command);
-        free(s->revive);
         free(s->tracking);
         free(s->end_failure);
         free(s->last_lines);
@@ -97,6 +96,13 @@ void session_set_end(struct session *s, bool is_failed, enum reason reason, cons
         s->is_failed = is_failed;
         if (failure_json && size > 0)
                 s->end_failure = strndup(failure_json, size);
+}
+
+void session_forget_end(struct session *s)
+{
+        s->end_reason = REASON__MAX;
+        s->is_failed = false;
+        free(TAKE_PTR(s->end_failure));
 }
 
 char *session_end_detail(const struct session *s)

@@ -48,7 +48,6 @@ struct session {
         struct supervisor *supervisor;
         struct record record;            /* id, server, principal, key, kind, generation, token, seed, labels, … */
         char *command;                   /* what the backend was started with; for people */
-        char *revive;                    /* what its backend goes on with, until that is started; or NULL */
         usec_t start_usec, drain_usec, rung_usec; /* of the definition it was started from */
         bool awaits_request;             /* READY is the first protocol answer (else the successful exec) */
 
@@ -61,6 +60,7 @@ struct session {
         usec_t empty_usec;               /* when it was first seen without a process; 0: not yet */
         struct event *lifetime;          /* of the session */
 
+        bool is_followed;                /* whoever ends it puts the next generation in its place, then removes its record */
         bool is_failed;                  /* the final state will be failed rather than stopped */
         enum reason end_reason;          /* why it ends; REASON__MAX while nothing is known */
         char *end_failure;               /* JSON of the failure (common/reason.h), or NULL */
@@ -109,6 +109,8 @@ usec_t session_idle_usec(const struct session *session);
 /* Remembers why the session ends; the first reason stays. failure_json is copied and may be NULL. */
 void session_set_end(struct session *session, bool is_failed, enum reason reason, const char *failure_json,
                      size_t size);
+/* It does not end after all. */
+void session_forget_end(struct session *session);
 
 /* What is known of the end beside its reason, a sentence's part; NULL: nothing. The caller's. */
 char *session_end_detail(const struct session *session);

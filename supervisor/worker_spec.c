@@ -127,7 +127,7 @@ int worker_spec_build(const struct session *s, const struct server_config *serve
         write_limits(&w, s, server);
         write_text(&w, "tmp", s->paths.tmp);
         write_verbatim(&w, "config", s->record.config);
-        write_verbatim(&w, "revive", s->revive);
+        write_verbatim(&w, "revive", s->record.revive);
         write_values(&w, s);
         json_writer_text(&w, "}\n");
         return json_writer_finish(&w, ret, ret_size);

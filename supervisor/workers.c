@@ -65,6 +65,8 @@ int workers_hello(struct peer *peer, struct session *s, const struct ipc_hello *
                 s->supervisor->counters.sessions_adopted++;
         }
         (void) IPC_SEND(peer->channel, IPC_WELCOME, 0, &welcome);
+        if (!hello->is_gone)
+                dormant_woke(s);
         if (hello->is_gone)
                 session_dispatch(s, EVENT_GONE);
         else if (hello->is_ready && !session_state_is_ending(s->state))

@@ -430,6 +430,30 @@ def test_the_supervisor_dies_while_it_falls_asleep(envmux):
         assert client.call("echo", a=1) == {"a": 1}
 
 
+@pytest.mark.parametrize("moment", ["queued", "launched"])
+@pytest.mark.parametrize("id", ["0" * 16, "f" * 16])  # which record is found first is not ours to say
+def test_the_supervisor_dies_while_it_wakes_it(envmux, moment, id):
+    """It leaves the records of both generations: the next one in its queue, or launched and without a worker yet."""
+    run = envmux(config())
+    with Client(run.mcp("tools", key="k")) as client:
+        asleep = sleeps(run, key="k")
+        record = run.runtime / "records" / asleep["id"]
+        run.process.send_signal(signal.SIGSTOP)  # nobody starts the next supervisor before all is in place
+        supervisor = run.supervisor()
+        supervisor.kill()
+        wait_until(lambda: not supervisor.exists(), "its end")
+        next_one = json.loads(record.read_text()) | {"id": id, "generation": 2}
+        if moment == "launched":
+            del next_one["dormant_usec"]
+        record.with_name(next_one["id"]).write_text(json.dumps(next_one))
+        run.process.send_signal(signal.SIGCONT)
+        sleeps(run, key="k", generation=2)
+        assert [path.name for path in record.parent.iterdir()] == [next_one["id"]]
+        client.target = "/tools/mcp"  # by the alias
+        assert client.call("echo", a=1) == {"a": 1}
+        assert session(run)["generation"] == 3
+
+
 def test_an_orderly_stop_leaves_nothing(envmux):
     run = envmux(config())
     with Client(run.mcp("tools", key="k"), keep=True):
