@@ -9,7 +9,7 @@
 
 #include <event2/event.h>
 
-#define IPC_VERSION 1
+#define IPC_VERSION 2            /* 2: PING */
 #define IPC_FRAME_MAX (96 * 1024)  /* header + struct + blob, bytes */
 #define IPC_BLOB_MAX (80 * 1024)
 
@@ -82,6 +82,7 @@ struct ipc_hello {
         uint32_t backend_pid;          /* 0: none yet or none any more */
         uint8_t is_ready;              /* READY was due already */
         uint8_t is_gone;               /* the door is closed */
+        uint32_t version;              /* IPC_VERSION of the sender; 0 before 2 */
 };
 
 struct ipc_welcome {

@@ -94,6 +94,14 @@ static int on_answer(struct link *link, const struct ipc_message *message)
         return 0;
 }
 
+/* From the loop, like any request: that is what the answer says. */
+static int on_ping(struct link *link, const struct ipc_message *message)
+{
+        struct ipc_empty pong = { 0 };
+
+        return IPC_SEND(link->channel, IPC_PONG, message->cookie, &pong);
+}
+
 static int (*const handlers[IPC__MAX])(struct link *link, const struct ipc_message *message) = {
         [IPC_WELCOME] = on_welcome,
         [IPC_ROUTER_CONFIG] = on_router_config,
@@ -104,6 +112,7 @@ static int (*const handlers[IPC__MAX])(struct link *link, const struct ipc_messa
         [IPC_DUMP_END] = on_dump_end,
         [IPC_RESOLVED] = on_answer,
         [IPC_SESSION_REPLY] = on_answer,
+        [IPC_PING] = on_ping,
 };
 
 static void on_message(struct ipc_channel *channel, const struct ipc_message *message, void *userdata)
@@ -129,7 +138,7 @@ static const struct ipc_handlers channel_handlers = { .on_message = on_message, 
 static int link_connect(struct link *link)
 {
         struct router *router = link->router;
-        struct ipc_hello hello = { .role = IPC_R, .pid = (uint32_t) getpid() };
+        struct ipc_hello hello = { .role = IPC_R, .pid = (uint32_t) getpid(), .version = IPC_VERSION };
         int fd = ipc_connect(SUPERVISOR_SOCKET);
 
         if (fd < 0)

@@ -66,14 +66,21 @@ int cgroup_own_path(char **ret)
         return -ENOENT;
 }
 
+static bool is_reserved(const char *name)
+{
+        return streq(name, CGROUP_ROUTERS) || streq(name, CGROUP_HOLD);
+}
+
 int cgroup_name_escape(const char *name, char *dst, size_t dst_size)
 {
         size_t used = 0;
 
         if (!*name)
                 return str_copy(dst, dst_size, "_");
+        bool may_be_plain = !is_reserved(name);
+
         for (const unsigned char *p = (const unsigned char *) name; *p; p++) {
-                bool is_plain = isalnum(*p) || *p == '-' || (*p == '_' && name[1]);
+                bool is_plain = may_be_plain && (isalnum(*p) || *p == '-' || (*p == '_' && name[1]));
                 size_t needed = is_plain ? 1 : 3;
 
                 if (used + needed >= dst_size)
@@ -94,6 +101,8 @@ int cgroup_name_unescape(const char *escaped, char *dst, size_t dst_size)
 
         if (streq(escaped, "_"))
                 return str_copy(dst, dst_size, "");
+        if (is_reserved(escaped))
+                return -EINVAL;
         for (const char *p = escaped; *p; p++) {
                 unsigned byte = (unsigned char) *p;
 

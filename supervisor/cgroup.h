@@ -9,8 +9,12 @@ int cgroup_own_path(char **ret);
 /* The controllers that the top of that tree has, as text; "" without one. *ret is the caller's. */
 int cgroup_machine_controllers(char **ret);
 
+/* Folders beside those of servers: the routers', and the one that keeps the tree where a service manager made it. */
+#define CGROUP_ROUTERS "routers"
+#define CGROUP_HOLD "hold"
+
 /* A name as one path component: bytes outside [A-Za-z0-9_-] become %xx, so that no name is a
- * control file's; "" becomes "_". -ENAMETOOLONG. */
+ * control file's; "" becomes "_", and what is CGROUP_ROUTERS or CGROUP_HOLD is escaped whole. -ENAMETOOLONG. */
 int cgroup_name_escape(const char *name, char *dst, size_t dst_size);
 /* The reverse. -EINVAL: not an escaped name. */
 int cgroup_name_unescape(const char *escaped, char *dst, size_t dst_size);

@@ -51,6 +51,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/resolve_era.c \
 	supervisor/router.c supervisor/router.h \
 	supervisor/router_files.c supervisor/router_files.h \
+	supervisor/router_health.c supervisor/router_health.h \
 	supervisor/router_push.c supervisor/router_push.h \
 	supervisor/routers.c supervisor/routers.h \
 	supervisor/session.c supervisor/session_table.c supervisor/session.h \
@@ -61,6 +62,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/session_logs.c supervisor/session_logs.h \
 	supervisor/session_settings.c supervisor/session_settings.h \
 	supervisor/spawn.c supervisor/spawn.h \
+	supervisor/status.c supervisor/status.h \
 	supervisor/supervisor.c supervisor/supervisor.h \
 	supervisor/tracking.c supervisor/tracking.h supervisor/tracking_internal.h \
 	supervisor/tracking_cgroup.c \

@@ -110,23 +110,14 @@ int notify_store_fd(const char *name, int fd)
         return r < 0 ? r : 0;
 }
 
-static void on_watchdog(_unused_ evutil_socket_t fd, _unused_ short what, _unused_ void *userdata)
-{
-        (void) sd_notify(false, "WATCHDOG=1");
-}
-
-struct event *notify_watchdog_new(struct event_base *base)
+usec_t notify_watchdog_usec(void)
 {
         uint64_t usec = 0;
 
-        if (sd_watchdog_enabled(false, &usec) <= 0)
-                return NULL;
-        struct event *timer = event_new(base, -1, EV_PERSIST, on_watchdog, NULL);
-        struct timeval interval = usec_to_timeval(usec / 2);
+        return sd_watchdog_enabled(false, &usec) > 0 ? usec : 0;
+}
 
-        if (timer && event_add(timer, &interval) < 0) {
-                event_free(timer);
-                return NULL;
-        }
-        return timer;
+void notify_watchdog(void)
+{
+        (void) sd_notify(false, "WATCHDOG=1");
 }

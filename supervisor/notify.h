@@ -5,8 +5,6 @@
 #include "common/macro.h"
 #include "common/time_util.h"
 
-#include <event2/event.h>
-
 /* The sockets we were started with. */
 struct listen_fds {
         int *http;      /* TCP listeners */
@@ -31,5 +29,7 @@ void notify_reloading(void);
 /* Keeps a dup of fd with the manager under name; it comes back through listen_fds_take. */
 int notify_store_fd(const char *name, int fd);
 
-/* Pings the manager's watchdog from the loop at half of WATCHDOG_USEC; NULL where none is wanted. */
-struct event *notify_watchdog_new(struct event_base *base);
+/* WATCHDOG_USEC, 0 where no watchdog is wanted. */
+usec_t notify_watchdog_usec(void);
+/* To be told at a fraction of that, by who is well. */
+void notify_watchdog(void);

@@ -40,6 +40,7 @@ static const peer_handler handlers[IPC__MAX] = {
         [IPC_RESOLVE] = resolver_on_resolve,
         [IPC_SESSION_CALL] = session_api_on_call,
         [IPC_ROUTER_STATUS] = routers_on_status,
+        [IPC_PONG] = router_health_on_pong,
 };
 
 static void peer_free(struct peer *peer)
@@ -96,7 +97,7 @@ static int hello_router(struct peer *peer, const struct ipc_hello *hello)
                 return -EACCES;
         struct router *router = routers_find(peer->supervisor->routers, (unsigned) slot, hello->token);
 
-        return router ? routers_hello(peer, router) : -EACCES;
+        return router ? routers_hello(peer, router, hello->version) : -EACCES;
 }
 
 static int peer_hello(struct peer *peer, const struct ipc_message *m)

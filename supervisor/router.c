@@ -30,6 +30,12 @@ static void router_signal(const struct router *router, int signal)
                 (void) syscall(SYS_pidfd_send_signal, router->pidfd, signal, NULL, 0);
 }
 
+void router_kill(struct router *router, const char *why)
+{
+        log_warning("router %u %s: killing it", router->slot, why);
+        router_signal(router, SIGKILL);
+}
+
 /* ---- the end of a process --------------------------------------------------------------------- */
 
 static void spawn_soon(struct router *router)
@@ -82,6 +88,7 @@ static void on_pidfd(_unused_ evutil_socket_t fd, _unused_ short what, void *use
 static int router_exec(struct router *router)
 {
         struct supervisor *supervisor = router->supervisor;
+        _cleanup_fd_ int cgroup_fd = tracking_open_routers(supervisor->tracking);
         _cleanup_free_ char **env = environment_make(NULL);
         _cleanup_free_ char *path = NULL;
         char slot[16], count[16];
@@ -101,7 +108,7 @@ static int router_exec(struct router *router)
                 .envp = (const char *const *) env,
                 .fds = supervisor->listen.http,
                 .n_fds = supervisor->listen.n_http,
-                .cgroup_fd = -1,
+                .cgroup_fd = cgroup_fd,
                 .output_fd = -1,
         };
 
@@ -131,9 +138,7 @@ static void on_timer(_unused_ evutil_socket_t fd, _unused_ short what, void *use
         struct router *router = userdata;
 
         if (router->pid > 0) {
-                log_warning("router %u did not %s in time: killing it", router->slot,
-                            router->is_ending ? "end" : "connect");
-                router_signal(router, SIGKILL);
+                router_kill(router, router->is_ending ? "did not end in time" : "did not connect in time");
                 return;
         }
         int r = router_spawn(router);
@@ -177,7 +182,8 @@ int router_new(struct supervisor *supervisor, unsigned slot, void (*on_over)(str
         router->on_over = on_over;
         router->userdata = userdata;
         router->timer = event_new(supervisor->base, -1, 0, on_timer, router);
-        if (!router->timer)
+        /* Late: one that has connected while we were not looking is not taken for one that did not. */
+        if (!router->timer || event_priority_set(router->timer, LOOP_LATE) < 0 || router_health_init(router) < 0)
                 return -ENOMEM;
         if (!router_adopt(router))
                 timer_set(router, 0);
@@ -195,6 +201,7 @@ struct router *router_free(struct router *router)
                 event_free(router->exit_event);
         if (router->timer)
                 event_free(router->timer);
+        router_health_done(router);
         children_remove(&router->child);
         fd_close(router->pidfd);
         free(router);
@@ -203,7 +210,7 @@ struct router *router_free(struct router *router)
 
 /* ---- connection and end ----------------------------------------------------------------------- */
 
-void router_connected(struct router *router, struct peer *peer)
+void router_connected(struct router *router, struct peer *peer, uint32_t version)
 {
         if (router->peer) {
                 router->peer->router = NULL; /* it ended, and its EOF was not read yet */
@@ -211,6 +218,7 @@ void router_connected(struct router *router, struct peer *peer)
         }
         router->peer = peer;
         peer->router = router;
+        router_health_begin(router, version);
         if (!router->is_ending)
                 event_del(router->timer);
 }
@@ -219,6 +227,7 @@ void router_disconnected(struct router *router)
 {
         router->peer->router = NULL;
         router->peer = NULL;
+        router_health_end(router);
         /* It died, which will be told by its exit, or it comes back. */
         if (router->pid > 0 && !router->is_ending)
                 timer_set(router, CLAIM_USEC);

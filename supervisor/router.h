@@ -3,6 +3,7 @@
 #pragma once
 
 #include "supervisor/peers.h"
+#include "supervisor/router_health.h"
 
 struct router {
         TAILQ_ENTRY(router) entry;
@@ -18,6 +19,7 @@ struct router {
         unsigned attempt;            /* short lives in a row */
         bool is_ending;              /* the slot goes with its process */
         struct peer *peer;           /* its connection */
+        struct router_health health;
         struct ipc_router_status status;
         void (*on_over)(struct router *router, void *userdata);
         void *userdata;
@@ -31,9 +33,12 @@ int router_new(struct supervisor *supervisor, unsigned slot, void (*on_over)(str
 struct router *router_free(struct router *router);
 DEFINE_CLEANUP(struct router, router_free)
 
-/* Its connection came or went (peer_drop calls routers_hangup). */
-void router_connected(struct router *router, struct peer *peer);
+/* Its connection came, of a router of that IPC_VERSION, or went (peer_drop calls routers_hangup). */
+void router_connected(struct router *router, struct peer *peer, uint32_t version);
 void router_disconnected(struct router *router);
+
+/* SIGKILL, with a word in the log: "router 0 WHY: killing it". Another one follows. */
+void router_kill(struct router *router, const char *why);
 
 /* SIGTERM now, SIGKILL a while later; on_over follows, at once when no process runs. */
 void router_end(struct router *router);

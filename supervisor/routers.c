@@ -4,6 +4,7 @@
 #include "supervisor/router.h"
 #include "supervisor/router_files.h"
 #include "supervisor/router_push.h"
+#include "supervisor/status.h"
 #include "supervisor/supervisor.h"
 
 struct routers {
@@ -58,6 +59,16 @@ unsigned routers_count_connected(const struct routers *routers)
         return n;
 }
 
+bool routers_are_well(const struct routers *routers)
+{
+        const struct router *router;
+
+        TAILQ_FOREACH(router, &routers->list, entry)
+                if (!router_health_is_good(router))
+                        return false;
+        return true;
+}
+
 bool routers_know_pid(const struct routers *routers, pid_t pid)
 {
         const struct router *router;
@@ -75,14 +86,15 @@ bool routers_are_stopping(const struct routers *routers)
 
 /* ---- connections ------------------------------------------------------------------------------ */
 
-int routers_hello(struct peer *peer, struct router *router)
+int routers_hello(struct peer *peer, struct router *router, uint32_t version)
 {
         struct routers *routers = router->userdata;
         struct ipc_welcome welcome = { .version = IPC_VERSION };
 
-        router_connected(router, peer);
+        router_connected(router, peer, version);
         (void) IPC_SEND(peer->channel, IPC_WELCOME, 0, &welcome);
         router_push_dump(peer);
+        status_changed(routers->supervisor->status);
         if (!routers->was_up && routers_count_connected(routers) >= routers->supervisor->config->routers) {
                 routers->was_up = true;
                 routers->on_up(routers->supervisor);
@@ -92,8 +104,10 @@ int routers_hello(struct peer *peer, struct router *router)
 
 void routers_hangup(struct peer *peer)
 {
-        if (peer->router)
-                router_disconnected(peer->router);
+        if (!peer->router)
+                return;
+        router_disconnected(peer->router);
+        status_changed(peer->supervisor->status);
 }
 
 int routers_on_status(struct peer *peer, const struct ipc_message *m)

@@ -16,7 +16,7 @@ DEFINE_CLEANUP(struct routers, routers_free)
 struct router *routers_find(struct routers *routers, unsigned slot, const char *token);
 
 /* A router whose token was checked said HELLO: WELCOME and the dump follow. */
-int routers_hello(struct peer *peer, struct router *router);
+int routers_hello(struct peer *peer, struct router *router, uint32_t version);
 /* Its connection ended. */
 void routers_hangup(struct peer *peer);
 
@@ -37,6 +37,9 @@ usec_t routers_resolve_usec(const struct supervisor *supervisor);
 void routers_stop(struct routers *routers, void (*on_down)(struct supervisor *supervisor));
 
 bool routers_are_stopping(const struct routers *routers);
+
+/* False: one should long have been replaced and is still there (supervisor/router_health.h). */
+bool routers_are_well(const struct routers *routers);
 
 unsigned routers_count_connected(const struct routers *routers);
 /* Sums of the newest counters of all routers. */

@@ -15,6 +15,7 @@
 #include "supervisor/resolve.h"
 #include "supervisor/routers.h"
 #include "supervisor/session_limits.h"
+#include "supervisor/status.h"
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -47,6 +48,14 @@ static void drain_removed(struct supervisor *supervisor)
         }
 }
 
+static void tell_ready(const struct supervisor *supervisor)
+{
+        char text[STATUS_TEXT_SIZE];
+
+        status_text(supervisor, text);
+        notify_ready(text);
+}
+
 int supervisor_reload(struct supervisor *supervisor, struct config_report *report)
 {
         struct config *config;
@@ -67,8 +76,7 @@ int supervisor_reload(struct supervisor *supervisor, struct config_report *repor
                 log_info("configuration read again: %zu servers", config->n_servers);
         } else
                 log_error("%s holds mistakes: everything stays as it was", supervisor->options.config);
-        notify_ready(r >= 0 ? "Configuration read again"
-                            : "The configuration holds mistakes, the former one is in force");
+        tell_ready(supervisor);
         return r;
 }
 
@@ -120,7 +128,7 @@ static void on_routers_up(struct supervisor *supervisor)
         log_info("ready: %zu server%s, %u router%s", supervisor->config->n_servers,
                  supervisor->config->n_servers == 1 ? "" : "s", supervisor->config->routers,
                  supervisor->config->routers == 1 ? "" : "s");
-        notify_ready("Serving");
+        tell_ready(supervisor);
 }
 
 static int signals_make(struct supervisor *supervisor)
@@ -152,9 +160,6 @@ static int loop_make(struct supervisor *supervisor)
         if (!supervisor->base || event_base_priority_init(supervisor->base, LOOP__MAX) < 0)
                 return -ENOMEM;
         supervisor->after_end = event_new(supervisor->base, -1, 0, on_after_end, supervisor);
-        supervisor->watchdog = notify_watchdog_new(supervisor->base);
-        if (supervisor->watchdog)
-                event_priority_set(supervisor->watchdog, LOOP_URGENT);
         if (!supervisor->after_end)
                 return -ENOMEM;
         return signals_make(supervisor);
@@ -220,6 +225,8 @@ static int parts_make(struct supervisor *supervisor)
         if (r >= 0)
                 r = janitor_new(supervisor, &supervisor->janitor);
         if (r >= 0)
+                r = status_new(supervisor, &supervisor->status);
+        if (r >= 0)
                 r = peers_new(supervisor, supervisor->listen.ipc, &supervisor->peers);
         if (r < 0)
                 return log_errno(r, "cannot start");
@@ -270,6 +277,7 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
         if (!supervisor)
                 return NULL;
         control_free(supervisor->control);
+        status_free(supervisor->status);
         peers_free(supervisor->peers);
         rebuild_free(supervisor->rebuild);
         janitor_free(supervisor->janitor);
@@ -283,7 +291,7 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
         children_free(supervisor->children);
         struct event *const events[] = {
                 supervisor->signals[0], supervisor->signals[1], supervisor->signals[2],
-                supervisor->watchdog, supervisor->after_end, supervisor->stop_deadline,
+                supervisor->after_end, supervisor->stop_deadline,
         };
 
         for (size_t i = 0; i < ELEMENTSOF(events); i++)

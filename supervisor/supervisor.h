@@ -19,14 +19,15 @@ struct peers;
 struct rebuild;
 struct resolver;
 struct routers;
+struct status;
 struct workspaces;
 
 /* Priorities of the loop: a lower number first, and one runs only when nothing before it is ready. */
 enum loop_priority {
-        LOOP_URGENT,  /* watchdog */
-        LOOP_NORMAL,  /* sockets and timers; libevent's default for three priorities */
+        LOOP_URGENT,  /* nothing so far; it makes the next one the middle, which is libevent's default */
+        LOOP_NORMAL,  /* sockets and timers */
         LOOP_LATE,    /* what must come after everything that peers have already said: negative
-                       * answers, exits of children */
+                       * answers, exits of children, verdicts on routers, the watchdog */
         LOOP__MAX,
 };
 
@@ -81,8 +82,9 @@ struct supervisor {
         struct children *children;
         struct control *control;
         int control_fd;                     /* its listening socket */
-        struct event *signals[3], *watchdog, *after_end, *stop_deadline;
+        struct event *signals[3], *after_end, *stop_deadline;
         struct janitor *janitor;
+        struct status *status;
         TAILQ_HEAD(, session_observer) observers;
         struct supervisor_counters counters;
 };

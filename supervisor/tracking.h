@@ -41,6 +41,9 @@ int tracking_remove_root(struct tracking *tracking);
 
 bool tracking_has_cgroups(const struct tracking *tracking);
 
+/* A directory fd of the routers' cgroup, which is made where it is not there; the caller's. -1 without cgroups. */
+int tracking_open_routers(const struct tracking *tracking);
+
 /* Whether the kernel enforces a limit of this kind: its controller is there. */
 bool tracking_enforces(const struct tracking *tracking, enum limit_kind kind);
 

@@ -1,6 +1,7 @@
 #include "supervisor/tracking_internal.h"
 
 #include "common/fd.h"
+#include "common/log.h"
 #include "supervisor/cgroup.h"
 
 #include <fcntl.h>
@@ -106,6 +107,18 @@ void tracking_cgroup_close(struct tracking *t)
         fd_close(t->inotify_fd);
         fd_close(t->root_fd);
         free(t->root_path);
+}
+
+int tracking_open_routers(const struct tracking *t)
+{
+        if (!t->root_path)
+                return -1;
+        int r = cgroup_make(t->root_fd, CGROUP_ROUTERS, false);
+        int fd = r < 0 ? -1 : openat(t->root_fd, CGROUP_ROUTERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd < 0)
+                (void) log_warning_errno(r < 0 ? r : -errno, "routers have no cgroup of their own");
+        return fd;
 }
 
 int tracking_remove_root(struct tracking *t)

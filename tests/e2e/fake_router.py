@@ -43,6 +43,8 @@ class Router:
         assert data, "the supervisor closed the connection"
         frame = ipc_frames.Frame(data)
         self.frames.append(frame)
+        if frame.name == "PING":
+            self.sock.send(ipc_frames.pack("PONG", frame.cookie))
         if frame.name == "SERVER":
             self.eras[frame.body.name.decode()] = frame.era
         return frame
