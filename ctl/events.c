@@ -10,6 +10,7 @@ static void print_event(struct json_object *event)
 {
         const char *server = field_string(event, "server"), *key = field_string(event, "key");
         const char *from = field_string(event, "from"), *reason = field_string(event, "reason");
+        const char *detail = field_string(event, "detail");
 
         printf("%s  %s  ", field_string(event, "time"), field_string(event, "id"));
         print_safely(server ? server : "", server ? strlen(server) : 0);
@@ -19,7 +20,12 @@ static void print_event(struct json_object *event)
         }
         printf(" #%" PRId64 "  %s → %s", field_int(event, "generation", 0), from ? from : "new",
                field_string(event, "to"));
-        printf(reason ? "  (%s)\n" : "\n", reason);
+        if (reason) {
+                printf("  (%s%s", reason, detail ? ": " : "");
+                print_safely(detail ? detail : "", detail ? strlen(detail) : 0);
+                putchar(')');
+        }
+        putchar('\n');
 }
 
 static int run(const struct command *self, int argc, char **argv)

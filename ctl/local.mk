@@ -31,6 +31,8 @@ envmux_SOURCES = \
 	ctl/show.c \
 	ctl/stop.c \
 	ctl/table.c ctl/table.h \
+	ctl/top.c \
+	ctl/usage.c ctl/usage.h \
 	ctl/watch.c ctl/watch.h \
 	ctl/watch_child.c ctl/watch_child.h
 envmux_LDADD = $(COMMON_LIBS) $(JSONC_LIBS)

@@ -2,6 +2,7 @@
 #include "ctl/client.h"
 #include "ctl/fields.h"
 #include "ctl/table.h"
+#include "ctl/usage.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -19,6 +20,10 @@ static const struct table_column columns[] = {
         { .title = "REQUESTS", .is_right = true },
         { .title = "IN", .is_right = true },
         { .title = "OUT", .is_right = true },
+        { .title = "MEMORY", .is_right = true },
+        { .title = "CPU", .is_right = true },
+        { .title = "TASKS", .is_right = true },
+        { .title = "WHY", .is_flexible = true }, /* only where ended sessions are listed */
 };
 
 static const char *number(char buffer[static HUMAN_SIZE], int64_t value)
@@ -38,7 +43,8 @@ static usec_t age_usec(struct json_object *session)
 static int add_row(struct table *table, struct json_object *session)
 {
         char since[HUMAN_SIZE], idle[HUMAN_SIZE], generation[HUMAN_SIZE], pid[HUMAN_SIZE], requests[HUMAN_SIZE],
-                in[HUMAN_SIZE], out[HUMAN_SIZE];
+                in[HUMAN_SIZE], out[HUMAN_SIZE], memory[HUMAN_SIZE], cpu[HUMAN_SIZE], tasks[HUMAN_SIZE];
+        const char *reason = field_string(session, "reason"), *detail = field_string(session, "detail");
         int64_t backend_pid = field_int(session, "backend_pid", 0), idle_usec = field_int(session, "idle_usec", 0);
 
         const char *const cells[ELEMENTSOF(columns)] = {
@@ -53,14 +59,18 @@ static int add_row(struct table *table, struct json_object *session)
                 number(requests, field_int(session, "requests", 0)),
                 human_bytes((uint64_t) field_int(session, "bytes_in", 0), in),
                 human_bytes((uint64_t) field_int(session, "bytes_out", 0), out),
+                usage_memory(session, memory),
+                usage_cpu(session, cpu),
+                usage_tasks(session, tasks),
+                detail ? detail : reason,
         };
 
         return table_add(table, cells);
 }
 
-static int print_sessions(struct json_object *parameters)
+static int print_sessions(struct json_object *parameters, bool with_ended)
 {
-        _cleanup_(table_freep) struct table *table = table_new(columns, ELEMENTSOF(columns));
+        _cleanup_(table_freep) struct table *table = table_new(columns, ELEMENTSOF(columns) - !with_ended);
         size_t n;
         struct json_object *sessions = field_array(parameters, "sessions", &n);
 
@@ -94,7 +104,7 @@ static int run(const struct command *self, int argc, char **argv)
                 return options_exit(r);
         if (first < argc)
                 return usage_error(self, "no argument is expected; did you mean `envmux show %s`?", argv[first]);
-        json_writer_format(&parameters, "{\"ended\":%s", all ? "true" : "false");
+        json_writer_format(&parameters, "{\"usage\":true,\"ended\":%s", all ? "true" : "false");
         if (server) {
                 json_writer_text(&parameters, ",\"server\":");
                 json_writer_string(&parameters, server);
@@ -104,7 +114,7 @@ static int run(const struct command *self, int argc, char **argv)
         if (r != CTL_OK)
                 return r;
         if (!json)
-                return print_sessions(answer.parameters);
+                return print_sessions(answer.parameters, all);
         client_print_json(&answer, "sessions");
         return CTL_OK;
 }
@@ -114,7 +124,8 @@ const struct command command_ps = {
         .synopsis = "[--all] [--server NAME] [--json]",
         .summary = "List sessions",
         .details = "SINCE is the time in the present STATE, IDLE the time since the last request ended, GEN\n"
-                   "counts the backends that the key has had, IN and OUT are bytes from and to clients.\n"
+                   "counts the backends that the key has had, IN and OUT are bytes from and to clients; MEMORY,\n"
+                   "CPU (time) and TASKS are what the backend uses, - where nobody counts it.\n"
                    "With --json an array with one object per session, as `envmux show --json` prints it.",
         .run = run,
 };

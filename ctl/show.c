@@ -2,6 +2,7 @@
 #include "ctl/client.h"
 #include "ctl/fields.h"
 #include "ctl/table.h"
+#include "ctl/usage.h"
 
 #include <inttypes.h>
 #include <json-c/json.h>
@@ -105,6 +106,7 @@ static void print_session(struct json_object *session)
                 print_value(value, rows[i].format);
                 putchar('\n');
         }
+        usage_print(session, LABEL_WIDTH);
         print_last_exit(session);
         print_last_lines(session);
 }

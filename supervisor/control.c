@@ -11,7 +11,7 @@ static const char description[] =
 #define SERVER { .name = "server", .type = VARLINK_STRING, .is_optional = true, .min = 1, .max = IPC_SERVER_SIZE - 1 }
 #define OPTION(option) { .name = (option), .type = VARLINK_BOOL, .is_optional = true }
 
-static const struct varlink_field list_fields[] = { SERVER, OPTION("ended") };
+static const struct varlink_field list_fields[] = { SERVER, OPTION("ended"), OPTION("usage") };
 static const struct varlink_field show_fields[] = { ID(false) };
 static const struct varlink_field logs_fields[] = {
         ID(false),

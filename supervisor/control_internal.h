@@ -33,7 +33,14 @@ struct control {
 struct session *control_find_session(struct control *control, struct varlink_call *call);
 
 /* Appends the session's object, without what only privileged callers may see for others. */
-void control_write_session(const struct varlink_call *call, const struct session *session, struct json_writer *writer);
+void control_write_session(const struct varlink_call *call, const struct session *session, bool with_usage,
+                           struct json_writer *writer);
+
+/* Reads what the sessions use that have not been read since a moment, a few at each call: reading a thousand takes
+ * longer than others should wait. at says where to go on, "" at first. True when none is left. */
+bool control_usage_read_some(const struct control *control, const char *server, usec_t since_usec,
+                             char at[static IPC_ID_SIZE]);
+void control_usage_read(struct session *session);
 
 /* Appends "name":"value" to an object, with a comma when something is in it already. NULL values are left out. */
 void control_write_string(struct json_writer *writer, const char *name, const char *value);
@@ -48,7 +55,7 @@ void control_error(struct varlink_call *call, const char *error, const char *mem
 /* What the observer and the settle event lead to. */
 void control_monitor_tell(struct control *control, struct session *session, enum session_state old);
 void control_list_tell(struct control *control);
-void control_show_tell(struct control *control, const struct session *session);
+void control_show_tell(struct control *control, struct session *session);
 void control_stop_settle(struct control *control);
 
 /* Handlers; userdata is the control. */

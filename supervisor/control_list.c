@@ -11,7 +11,11 @@ struct control_list {
         struct control *control;
         struct varlink_call *call;
         struct event *late_event;
+        struct event *usage_event; /* reads some more; NULL: nobody asked for usage */
+        usec_t begun_usec;
+        bool is_told, is_read;     /* what the workers say, what the sessions use: no more of it is waited for */
         char awaited[IPC_ID_SIZE]; /* every session before this one has answered, or has nobody to answer */
+        char unread[IPC_ID_SIZE];  /* likewise of control_usage_read_some */
 };
 
 static void list_free(struct control_list *list)
@@ -19,6 +23,8 @@ static void list_free(struct control_list *list)
         LIST_REMOVE(list, entry);
         if (list->late_event)
                 event_free(list->late_event);
+        if (list->usage_event)
+                event_free(list->usage_event);
         free(list);
 }
 
@@ -38,6 +44,7 @@ static void answer(const struct control *control, struct varlink_call *call)
 {
         const struct session_table *table = control->supervisor->sessions;
         struct json_writer parameters = { .data = NULL };
+        bool with_usage = varlink_call_bool(call, "usage", false);
         const char *comma = "";
 
         json_writer_text(&parameters, "{\"sessions\":[");
@@ -49,7 +56,7 @@ static void answer(const struct control *control, struct varlink_call *call)
                         if (!is_wanted(call, s))
                                 continue;
                         json_writer_text(&parameters, comma);
-                        control_write_session(call, s, &parameters);
+                        control_write_session(call, s, with_usage, &parameters);
                         comma = ",";
                 }
         }
@@ -77,8 +84,10 @@ static bool is_complete(struct control_list *list)
         return !s;
 }
 
-static void list_answer(struct control_list *list)
+static void list_answer_if_complete(struct control_list *list)
 {
+        if (!list->is_told || !list->is_read)
+                return;
         answer(list->control, list->call);
         list_free(list);
 }
@@ -89,14 +98,31 @@ void control_list_tell(struct control *control)
 
         for (struct control_list *list = LIST_FIRST(&control->lists); list; list = next) {
                 next = LIST_NEXT(list, entry);
-                if (is_complete(list))
-                        list_answer(list);
+                if (list->is_told || !is_complete(list))
+                        continue;
+                list->is_told = true;
+                list_answer_if_complete(list);
         }
 }
 
 static void on_late(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
 {
-        list_answer(userdata);
+        struct control_list *list = userdata;
+
+        list->is_told = true;
+        list_answer_if_complete(list);
+}
+
+static void on_usage(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
+{
+        struct control_list *list = userdata;
+
+        list->is_read = control_usage_read_some(list->control, varlink_call_string(list->call, "server"),
+                                                list->begun_usec, list->unread);
+        if (list->is_read)
+                list_answer_if_complete(list);
+        else
+                event_active(list->usage_event, EV_TIMEOUT, 0);
 }
 
 static bool ask_workers(const struct control *control, struct varlink_call *call)
@@ -115,20 +141,42 @@ static bool ask_workers(const struct control *control, struct varlink_call *call
         return is_asked;
 }
 
-void control_on_list(struct varlink_call *call, void *userdata)
+static int events_make(struct control_list *list)
 {
         const struct timeval timeout = usec_to_timeval(WORKERS_USEC);
+        struct event_base *base = list->control->supervisor->base;
+
+        list->late_event = event_new(base, -1, 0, on_late, list);
+        if (!list->late_event || event_add(list->late_event, &timeout) < 0)
+                return -ENOMEM;
+        if (list->is_read)
+                return 0;
+        list->usage_event = event_new(base, -1, 0, on_usage, list);
+        if (!list->usage_event)
+                return -ENOMEM;
+        /* Others come first: somebody who only looks can wait. */
+        (void) event_priority_set(list->usage_event, LOOP_LATE);
+        event_active(list->usage_event, EV_TIMEOUT, 0);
+        return 0;
+}
+
+void control_on_list(struct varlink_call *call, void *userdata)
+{
         struct control *control = userdata;
-        struct control_list *list = ask_workers(control, call) ? calloc(1, sizeof(*list)) : NULL;
+        bool is_asked = ask_workers(control, call), with_usage = varlink_call_bool(call, "usage", false);
+        struct control_list *list = is_asked || with_usage ? calloc(1, sizeof(*list)) : NULL;
 
         if (!list) {
                 answer(control, call);
                 return;
         }
-        *list = (struct control_list) { .control = control, .call = call };
+        *list = (struct control_list) {
+                .control = control, .call = call, .begun_usec = now_usec(), .is_told = !is_asked, .is_read = !with_usage,
+        };
         LIST_INSERT_HEAD(&control->lists, list, entry);
         varlink_call_on_cancel(call, on_cancel, list);
-        list->late_event = event_new(control->supervisor->base, -1, 0, on_late, list);
-        if (!list->late_event || event_add(list->late_event, &timeout) < 0)
-                list_answer(list);
+        if (events_make(list) < 0) {
+                list->is_told = list->is_read = true;
+                list_answer_if_complete(list);
+        }
 }

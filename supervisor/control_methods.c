@@ -20,13 +20,21 @@ static bool is_private(struct json_slice name)
         return false;
 }
 
-static void write_public(const struct session *session, struct json_writer *writer)
+static void write_whole(const struct session *session, bool with_usage, struct json_writer *writer)
+{
+        if (with_usage)
+                session_json_write_used(session, writer);
+        else
+                session_json_write(session, writer);
+}
+
+static void write_public(const struct session *session, bool with_usage, struct json_writer *writer)
 {
         _cleanup_json_writer_ struct json_writer whole = { .data = NULL };
         struct json_slice object, name, value;
         size_t cursor = 0;
 
-        session_json_write(session, &whole);
+        write_whole(session, with_usage, &whole);
         json_writer_text(writer, "{");
         if (whole.failed || json_validate(whole.data, whole.size, &object) < 0) {
                 writer->failed = true;
@@ -44,12 +52,13 @@ static void write_public(const struct session *session, struct json_writer *writ
         json_writer_text(writer, "}");
 }
 
-void control_write_session(const struct varlink_call *call, const struct session *session, struct json_writer *writer)
+void control_write_session(const struct varlink_call *call, const struct session *session, bool with_usage,
+                           struct json_writer *writer)
 {
         if (varlink_call_is_privileged(call))
-                session_json_write(session, writer);
+                write_whole(session, with_usage, writer);
         else
-                write_public(session, writer);
+                write_public(session, with_usage, writer);
 }
 
 /* ---- metrics ----------------------------------------------------------------------------------- */

@@ -16,8 +16,9 @@ static void on_cancel(_unused_ struct varlink_call *call, void *userdata)
 }
 
 static void write_event(struct json_writer *writer, const struct session *session, enum session_state old,
-                        bool with_key)
+                        bool is_privileged)
 {
+        _cleanup_free_ char *detail = is_privileged ? session_end_detail(session) : NULL;
         char time[TIME_TEXT_SIZE];
 
         time_text_utc(session->since_realtime_usec, time);
@@ -25,13 +26,14 @@ static void write_event(struct json_writer *writer, const struct session *sessio
         control_write_string(writer, "time", time);
         control_write_string(writer, "id", session->record.id);
         control_write_string(writer, "server", session->record.server);
-        control_write_string(writer, "key", with_key ? session->record.key : NULL);
+        control_write_string(writer, "key", is_privileged ? session->record.key : NULL);
         control_write_int(writer, "generation", session->record.generation);
         control_write_string(writer, "from", old == session->state ? NULL : session_state_to_string(old));
         control_write_string(writer, "to", session_state_to_string(session->state));
         control_write_string(writer, "state", session_state_to_active(session->state));
         control_write_string(writer, "reason",
                              session->end_reason == REASON__MAX ? NULL : reason_to_string(session->end_reason));
+        control_write_string(writer, "detail", detail);
         json_writer_text(writer, "}}");
 }
 

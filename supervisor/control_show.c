@@ -26,17 +26,18 @@ static void on_cancel(_unused_ struct varlink_call *call, void *userdata)
         show_free(userdata);
 }
 
-static void answer(struct varlink_call *call, const struct session *session)
+static void answer(struct varlink_call *call, struct session *session)
 {
         struct json_writer parameters = { .data = NULL };
 
+        control_usage_read(session);
         json_writer_text(&parameters, "{\"session\":");
-        control_write_session(call, session, &parameters);
+        control_write_session(call, session, true, &parameters);
         json_writer_text(&parameters, "}");
         varlink_reply(call, &parameters);
 }
 
-void control_show_tell(struct control *control, const struct session *session)
+void control_show_tell(struct control *control, struct session *session)
 {
         struct control_show *next;
 
@@ -86,7 +87,7 @@ static int ask_worker(struct control *control, struct varlink_call *call, const 
 void control_on_show(struct varlink_call *call, void *userdata)
 {
         struct control *control = userdata;
-        const struct session *session = control_find_session(control, call);
+        struct session *session = control_find_session(control, call);
 
         if (session && (!session->worker || ask_worker(control, call, session) < 0))
                 answer(call, session);

@@ -311,6 +311,7 @@ static bool is_gone(struct session *s)
                 s->empty_usec = now_usec();
         if (!tracking_has_cgroups(s->supervisor->tracking) && !orphans_are_gone(s))
                 return false;
+        (void) tracked_read_usage(s->tracked, &s->usage);
         return tracked_remove(s->tracked) >= 0;
 }
 

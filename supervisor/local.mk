@@ -33,6 +33,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/control_servers.c \
 	supervisor/control_show.c \
 	supervisor/control_stop.c \
+	supervisor/control_usage.c \
 	supervisor/environment.c supervisor/environment.h \
 	supervisor/era.c supervisor/era.h \
 	supervisor/folders.c supervisor/folders.h \
@@ -68,6 +69,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/tracking_cgroup.c \
 	supervisor/tracking_limits.c \
 	supervisor/tracking_tree.c \
+	supervisor/usage.c supervisor/usage.h \
 	supervisor/waiter.c supervisor/waiter.h \
 	supervisor/worker_spec.c supervisor/worker_spec.h \
 	supervisor/workers.c supervisor/workers.h \

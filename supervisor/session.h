@@ -6,6 +6,7 @@
 #include "supervisor/child.h"
 #include "supervisor/record.h"
 #include "supervisor/session_fsm.h"
+#include "supervisor/usage.h"
 #include "supervisor/workspace.h"
 
 #include <sys/queue.h>
@@ -81,6 +82,8 @@ struct session {
 
         struct ipc_status status;        /* newest counters */
         usec_t status_usec;              /* when they came */
+        struct usage usage;              /* when it was last asked for; of an ended one: at its end */
+        usec_t usage_usec;               /* when it was read */
         usec_t status_asked_usec;        /* when the worker was last asked for them */
 
         TAILQ_HEAD(, session_alias) aliases;

@@ -158,7 +158,7 @@ static void write_exit(const struct session *s, struct json_writer *w)
         json_writer_text(w, "}");
 }
 
-void session_json_write(const struct session *s, struct json_writer *w)
+static void write_members(const struct session *s, struct json_writer *w)
 {
         write_identity(s, w);
         write_state(s, w);
@@ -168,5 +168,20 @@ void session_json_write(const struct session *s, struct json_writer *w)
         session_limits_write(s, w);
         write_aliases(s, w);
         write_exit(s, w);
+}
+
+void session_json_write(const struct session *s, struct json_writer *w)
+{
+        write_members(s, w);
+        json_writer_text(w, "}");
+}
+
+void session_json_write_used(const struct session *s, struct json_writer *w)
+{
+        write_members(s, w);
+        if (s->usage.is_read) {
+                json_writer_text(w, ",\"usage\":");
+                usage_write(&s->usage, w);
+        }
         json_writer_text(w, "}");
 }

@@ -11,6 +11,7 @@
 
 #include "common/ipc.h"
 #include "supervisor/limits.h"
+#include "supervisor/usage.h"
 
 #include <sys/types.h>
 
@@ -88,6 +89,9 @@ int tracked_open_backend_folder(const struct tracked *tracked);
 /* Puts the limits of a session in force that has no process yet, as far as they are enforced. Logs what could not
  * be written. */
 int tracked_limit(struct tracked *tracked, const struct limits *limits);
+
+/* What its backend uses. -EOPNOTSUPP: without cgroups nobody counts. */
+int tracked_read_usage(const struct tracked *tracked, struct usage *ret);
 
 /* SIGKILL to every process of the session, now and to what they fork meanwhile. on_empty follows. */
 int tracked_kill(struct tracked *tracked);

@@ -160,13 +160,27 @@ int tracking_each_group(struct tracking *t, int (*found)(const char *server, con
         return t->controllers ? cgroup_each_child(t->root_fd, ".", on_server_folder, &walk) : 0;
 }
 
+#define LEAF_SIZE 4096
+
+static int backend_leaf(const struct tracked *tracked, char ret[static LEAF_SIZE])
+{
+        return (size_t) snprintf(ret, LEAF_SIZE, "%s/backend", tracked->path) >= LEAF_SIZE ? -ENAMETOOLONG : 0;
+}
+
+int tracked_read_usage(const struct tracked *tracked, struct usage *ret)
+{
+        char leaf[LEAF_SIZE];
+        int r = tracked->path ? backend_leaf(tracked, leaf) : -EOPNOTSUPP;
+
+        return r < 0 ? r : usage_read(tracked->tracking->root_fd, leaf, ret);
+}
+
 int tracked_open_backend_folder(const struct tracked *tracked)
 {
         const struct tracking *t = tracked->tracking;
-        char leaf[4096];
+        char leaf[LEAF_SIZE];
 
-        if (!(t->controllers & CONTROLLER_MEMORY) ||
-            (size_t) snprintf(leaf, sizeof(leaf), "%s/backend", tracked->path) >= sizeof(leaf))
+        if (!(t->controllers & CONTROLLER_MEMORY) || backend_leaf(tracked, leaf) < 0)
                 return -1;
         return openat(t->root_fd, leaf, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
@@ -175,18 +189,19 @@ int tracked_limit(struct tracked *tracked, const struct limits *limits)
 {
         struct tracking *t = tracked->tracking;
         struct limits backend = *limits;
-        char leaf[4096];
+        char leaf[LEAF_SIZE];
 
         if (!t->controllers)
                 return 0;
-        if ((size_t) snprintf(leaf, sizeof(leaf), "%s/backend", tracked->path) >= sizeof(leaf))
-                return -ENAMETOOLONG;
+        int r = backend_leaf(tracked, leaf);
+
+        if (r < 0)
+                return r;
         /* A weight counts among siblings, and those of the leaf are not the other sessions. */
         struct limits session = { .of[LIMIT_CPU_WEIGHT] = limits->of[LIMIT_CPU_WEIGHT] };
 
         backend.of[LIMIT_CPU_WEIGHT] = (struct limit) { .form = LIMIT_UNSET };
-        int r = write_limits(t, tracked->path, &session, false);
-
+        r = write_limits(t, tracked->path, &session, false);
         if (r >= 0)
                 r = write_limits(t, leaf, &backend, false);
         /* Whichever limit is hit: a backend ends as a whole. */

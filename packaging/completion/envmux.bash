@@ -25,6 +25,7 @@ _envmux() {
         [run]="--listen --control --tracking"
         [ps]="--all --server --json --control"
         [show]="--json --control"
+        [top]="--server --delay --count --sort --json --control"
         [logs]="--follow --lines --json --control"
         [events]="--json --control"
         [stop]="--all --server --drain --no-wait --json --control"
@@ -67,7 +68,11 @@ _envmux() {
         mapfile -t COMPREPLY < <(compgen -W "$(_envmux_names name servers "${control[@]}")" -- "$cur")
         return
         ;;
-    --listen | -l | --lines | -n | --timeout | -t | --url | -u)
+    --sort | -o)
+        mapfile -t COMPREPLY < <(compgen -W "cpu memory" -- "$cur")
+        return
+        ;;
+    --listen | -l | --lines | -n | --timeout | -t | --url | -u | --delay | -d | --count)
         return
         ;;
     esac

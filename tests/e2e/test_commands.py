@@ -216,7 +216,7 @@ def test_call_explains_a_backend_that_does_not_start(envmux):
 # ---- without a daemon, and mistakes ---------------------------------------------------------------
 
 
-@pytest.mark.parametrize("command", [["ps"], ["show", "x"], ["logs", "x"], ["events"], ["stop", "--all"], ["servers"],
+@pytest.mark.parametrize("command", [["ps"], ["show", "x"], ["top"], ["logs", "x"], ["events"], ["stop", "--all"], ["servers"],
                                      ["metrics"], ["reload"], ["call", "x"]], ids=lambda c: c[0])
 def test_no_daemon_says_what_to_do(tmp_path, command):
     done = envmux_command(*command, "--control", tmp_path / "none")
@@ -233,7 +233,7 @@ def test_default_control_socket(tmp_path, run):
 
 @pytest.mark.parametrize("arguments", [
     [], ["nonsense"], ["ps", "extra"], ["ps", "--nonsense"], ["show"], ["show", "a", "b"], ["logs", "-n", "many", "a"],
-    ["logs", "-n"], ["stop"], ["stop", "--all", "a"], ["call"], ["call", "--url", "ftp://x"], ["call", "-t", "0", "x"],
+    ["logs", "-n"], ["top", "-d", "0"], ["top", "-n", "x"], ["top", "-o", "age"], ["stop"], ["stop", "--all", "a"], ["call"], ["call", "--url", "ftp://x"], ["call", "-t", "0", "x"],
     ["check"],
 ], ids=str)
 def test_usage_mistakes(arguments):
@@ -245,7 +245,7 @@ def test_usage_mistakes(arguments):
 def test_help_manual_and_completion_know_the_same():
     listed = envmux_command("--help").stdout
     commands = [line.split()[0] for line in listed.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
-    assert {"run", "ps", "show", "logs", "events", "stop", "call", "check"} <= set(commands)
+    assert {"run", "ps", "show", "top", "logs", "events", "stop", "call", "check"} <= set(commands)
     manual = (TOP / "packaging" / "man" / "envmux.1").read_text()
     completion = (TOP / "packaging" / "completion" / "envmux.bash").read_text()
     completed = {command: set(re.findall(r"--([a-z-]+)", options))
