@@ -7,13 +7,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/pidfd.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #ifndef SYS_pidfd_open
 #error "a kernel interface from 2019 is missing"
 #endif
 
+#define STATUS_BYTES_MAX 65536
 #define ENVIRON_BYTES_MAX (4u << 20) /* an environment beyond this is not looked at */
 
 /* What /proc/PID/stat says. start, together with the pid, names one process for ever. */
@@ -188,6 +188,25 @@ pid_t process_parent(pid_t pid)
         return is_over(&stat) ? -ESRCH : stat.parent;
 }
 
+int process_uid(pid_t pid, uid_t *ret)
+{
+        static const char field[] = "\nUid:\t";
+        _cleanup_free_ char *text = NULL;
+        char path[64];
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/status", (int) pid);
+        int r = fd_read_file_at(AT_FDCWD, path, STATUS_BYTES_MAX, &text, NULL);
+
+        if (r < 0)
+                return r == -ENOENT ? -ESRCH : r;
+        const char *line = strstr(text, field); /* the name above it has no line breaks */
+
+        if (!line)
+                return -EBADMSG;
+        *ret = (uid_t) strtoul(line + strlen(field), NULL, 10);
+        return 0;
+}
+
 /* ---- killing ---------------------------------------------------------------------------------- */
 
 static int pidfd_open_(pid_t pid)
@@ -257,18 +276,17 @@ static bool is_marked(pid_t pid, const char *entry)
 
 struct marked_kill {
         const char *entry;
+        uid_t uid;
         unsigned hit;
 };
 
 static int on_candidate(pid_t pid, void *userdata)
 {
         struct marked_kill *search = userdata;
-        char path[32];
-        struct stat st;
+        uid_t uid;
 
-        (void) snprintf(path, sizeof(path), "/proc/%d", (int) pid);
         /* A zombie has no environment, and so is none of them. */
-        if (pid == getpid() || stat(path, &st) < 0 || st.st_uid != geteuid() || !is_marked(pid, search->entry))
+        if (pid == getpid() || process_uid(pid, &uid) < 0 || uid != search->uid || !is_marked(pid, search->entry))
                 return 0;
         _cleanup_fd_ int pidfd = pidfd_open_(pid);
 
@@ -276,9 +294,9 @@ static int on_candidate(pid_t pid, void *userdata)
         return 0;
 }
 
-unsigned process_kill_marked(const char *entry)
+unsigned process_kill_marked(const char *entry, uid_t uid)
 {
-        struct marked_kill search = { .entry = entry };
+        struct marked_kill search = { .entry = entry, .uid = uid };
 
         (void) process_for_each(on_candidate, &search);
         return search.hit;

@@ -27,12 +27,15 @@ int process_descendants(pid_t pid, pid_t **ret, size_t *ret_n);
 /* The parent of pid now, or a negative errno; -ESRCH for a zombie, which is over. */
 pid_t process_parent(pid_t pid);
 
+/* The real user of pid, which stat(2) of its folder does not say of one that is not dumpable (proc(5)). */
+int process_uid(pid_t pid, uid_t *ret);
+
 /* SIGKILL to pid if it still is a child of parent and not over; true when it was sent. */
 bool process_kill_child(pid_t pid, pid_t parent);
 
 /* SIGKILL to what descends from pid now. Returns how many were hit. */
 unsigned process_kill_descendants(pid_t pid);
 
-/* SIGKILL to every process of our user that was started with this entry ("NAME=value") in its environment.
+/* SIGKILL to every process of this user that was started with this entry ("NAME=value") in its environment.
  * Returns how many were hit. */
-unsigned process_kill_marked(const char *entry);
+unsigned process_kill_marked(const char *entry, uid_t uid);

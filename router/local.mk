@@ -1,5 +1,6 @@
 # envmux-router; everything but main is a library for the unit tests.
 noinst_LIBRARIES += librouter.a
+librouter_a_CFLAGS = $(AM_CFLAGS) $(SECCOMP_CFLAGS)
 librouter_a_SOURCES = \
 	router/answer.c router/answer.h \
 	router/ask.c router/ask.h \
@@ -17,6 +18,7 @@ librouter_a_SOURCES = \
 	router/resolver.c router/resolver.h \
 	router/route.c router/route.h \
 	router/router.c router/router.h \
+	router/sandbox.c router/sandbox.h \
 	router/servers.c router/servers.h \
 	router/session_api.c router/session_api.h \
 	router/sse.c router/sse.h \
@@ -26,5 +28,5 @@ librouter_a_SOURCES = \
 
 pkglibexec_PROGRAMS += envmux-router
 envmux_router_SOURCES = router/main.c
-ROUTER_LIBS = librouter.a $(COMMON_LIBS)
+ROUTER_LIBS = librouter.a $(COMMON_LIBS) $(SECCOMP_LIBS)
 envmux_router_LDADD = $(ROUTER_LIBS)

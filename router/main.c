@@ -1,9 +1,10 @@
-/* envmux-router --slot N --token HEX --listeners COUNT: HTTP in front of the workers.
+/* envmux-router --slot N --token HEX --listeners COUNT [--user UID:GID]: HTTP in front of the workers.
  *
  * Started by the supervisor with the listening sockets on fd 3 and following and the folder of
  * sockets as working directory (ARCHITECTURE.md). */
 #include "common/log.h"
 #include "router/router.h"
+#include "router/sandbox.h"
 
 #include <getopt.h>
 #include <signal.h>
@@ -24,12 +25,24 @@ static int parse_number(const char *text, unsigned max, unsigned *ret)
         return 0;
 }
 
-static int parse_args(int argc, char **argv, struct router_args *ret)
+static int parse_user(const char *text, struct sandbox_user *ret)
+{
+        unsigned uid, gid;
+        char end;
+
+        if (sscanf(text, "%u:%u%c", &uid, &gid, &end) != 2 || uid == 0 || gid == 0)
+                return -EINVAL;
+        *ret = (struct sandbox_user) { .is_set = true, .uid = uid, .gid = gid };
+        return 0;
+}
+
+static int parse_args(int argc, char **argv, struct router_args *ret, struct sandbox_user *ret_user)
 {
         static const struct option options[] = {
                 { "slot", required_argument, NULL, 's' },
                 { "token", required_argument, NULL, 't' },
                 { "listeners", required_argument, NULL, 'l' },
+                { "user", required_argument, NULL, 'u' },
                 {},
         };
         int option;
@@ -43,6 +56,9 @@ static int parse_args(int argc, char **argv, struct router_args *ret)
                         break;
                 case 'l':
                         r = parse_number(optarg, ROUTER_LISTENERS_MAX, &ret->n_listeners);
+                        break;
+                case 'u':
+                        r = parse_user(optarg, ret_user);
                         break;
                 case 't':
                         ret->token = optarg;
@@ -86,11 +102,12 @@ static void raise_nofile(void)
 int main(int argc, char **argv)
 {
         struct router_args args = {};
+        struct sandbox_user user = {};
         _cleanup_(router_freep) struct router *router = NULL;
 
         log_init("envmux-router");
-        if (parse_args(argc, argv, &args) < 0) {
-                (void) fprintf(stderr, "usage: envmux-router --slot N --token HEX --listeners COUNT\n");
+        if (parse_args(argc, argv, &args, &user) < 0) {
+                (void) fprintf(stderr, "usage: envmux-router --slot N --token HEX --listeners COUNT [--user UID:GID]\n");
                 return 2;
         }
         int r = check_listeners(args.n_listeners);
@@ -101,6 +118,11 @@ int main(int argc, char **argv)
         }
         (void) signal(SIGPIPE, SIG_IGN);
         raise_nofile();
+        r = sandbox_enter(&user);
+        if (r < 0) {
+                log_errno(r, "cannot shut itself in");
+                return 1;
+        }
         r = router_new(&args, &router);
         if (r == 0)
                 r = router_run(router);

@@ -4,6 +4,7 @@
 #include "supervisor/config_foreign.h"
 #include "supervisor/config_schema.h"
 #include "supervisor/config_server.h"
+#include "supervisor/config_server_check.h"
 #include "supervisor/config_value.h"
 
 #include <json-c/json.h>
@@ -127,6 +128,8 @@ static int read_own_keys(struct loading *l)
                 r = config_schema_defaults(CONFIG_SERVER, l->config, &l->inherited);
         if (r >= 0 && json_object_object_get_ex(l->root, "envmux", &own))
                 r = config_schema_read(CONFIG_TOP, &at, own, l->config, &l->inherited);
+        if (r >= 0)
+                config_server_check_user(&l->top, l->inherited.user, NULL);
         return r;
 }
 

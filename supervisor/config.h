@@ -20,6 +20,11 @@ struct server_keys {
         char meta[IPC_META_SIZE]; /* the _meta entry of KEY_META, "" without it */
 };
 
+/* User ids, both ends included. */
+struct config_range {
+        uint32_t first, last;
+};
+
 /* One entry of mcpServers / servers. Strings are compiled templates where marked (T). */
 struct server_config {
         char *name;
@@ -37,6 +42,7 @@ struct server_config {
         enum attach_policy attach;
         enum backend_era era;     /* ERA_UNKNOWN: a probe finds it out (supervisor/era.h) */
         enum idle_policy on_idle;
+        char *user;               /* who its backends run as: a name, a number, "root", "dynamic"; NULL: not said */
         unsigned sessions_max;
         usec_t connection_usec, retry_usec; /* of event streams that can be resumed */
         usec_t idle_usec, lifetime_usec, start_usec, request_usec, drain_usec, rung_usec;
@@ -61,6 +67,7 @@ struct config {
         char *session_header;
         char **origins, **hosts;  /* allowed beyond loopback; NULL-terminated */
         unsigned tombstones_max;
+        struct config_range dynamic_users; /* those of "dynamic" backends */
 };
 
 /* One mistake or note: "mcpServers.lake.envmux.seeed: unknown key (did you mean "seed"?)". */

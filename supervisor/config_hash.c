@@ -36,6 +36,8 @@ int config_hash_definition(struct server_config *server)
         add(&context, server->cwd ? server->cwd : "");
         add(&context, server->transport == TRANSPORT_HTTP ? server->http_path : "");
         add_all(&context, server->prepare);
+        if (server->user)
+                add(&context, server->user);
         SHA256End(&context, hex);
         copy = strdup(hex);
         if (!copy)

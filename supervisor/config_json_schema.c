@@ -3,6 +3,7 @@
 #include "supervisor/config_duration.h"
 #include "supervisor/config_foreign.h"
 #include "supervisor/config_limits.h"
+#include "supervisor/config_range.h"
 #include "supervisor/config_schema.h"
 #include "supervisor/config_server.h"
 
@@ -147,6 +148,9 @@ static struct json_object *key_schema(const struct config_key *key)
                 break;
         case CONFIG_KEYS:
                 schema = array_schema(key, keys_schema(key));
+                break;
+        case CONFIG_RANGE:
+                schema = fragment("{\"type\": \"string\", \"pattern\": \"" CONFIG_RANGE_PATTERN "\"}");
                 break;
         case CONFIG_STRING:
                 schema = string_schema(key);

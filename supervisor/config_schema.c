@@ -76,6 +76,12 @@ const struct config_key config_keys[] = {
                  "place, or an error; a caller that repeats its key means its session" },
         { "max_sessions", SERVER(sessions_max), COUNT(1, 100000, NULL), .default_number = all_sessions,
           .default_words = "that of the top", .why = "live sessions of this server; keeps room for the others" },
+        { "user", BOTH(user), .type = CONFIG_STRING, .default_words = "that of --backend-user",
+          .pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$",
+          .pattern_words = "the name or number of a user, \"dynamic\" or \"root\"",
+          .why = "who its backends run as: a user of this machine, \"dynamic\" for a number of its own for each "
+                 "session, so that none can touch what is another's, or \"root\", which must be said; "
+                 "only a supervisor that runs as root can change users" },
         { "idle_timeout", BOTH(idle_usec), DURATION(10 * USEC_PER_MSEC, 365 * DAY, "30min"),
           .why = "a session without a request for so long ends, since most clients leave without a word; "
                  "an open event stream keeps nothing alive" },
@@ -133,6 +139,10 @@ const struct config_key config_keys[] = {
           .why = "how long one may wait there; clients give up in their own time" },
         { "max_ended", TOP(tombstones_max), COUNT(0, 100000, "1000"),
           .why = "ended sessions of which it is remembered how they ended; as many others may be dormant" },
+        { "dynamic_users", TOP(dynamic_users), .type = CONFIG_RANGE, .minimum = 65536, .maximum = 4294967293,
+          .default_text = "1879048192-1879113727",
+          .why = "the numbers that sessions of the user \"dynamic\" get, which must be nobody else's; "
+                 "the first one is that of prepare commands" },
         { "routers", TOP(routers), COUNT(1, 256, NULL), .default_number = count_cores,
           .default_words = "one per core", .why = "router processes; each is one thread" },
         { "max_clients", TOP(clients_max), COUNT(1, 1000000, "4096"),
@@ -187,11 +197,17 @@ int config_schema_defaults(enum config_place place, const struct config *config,
         return 0;
 }
 
-void config_schema_inherit(const struct server_config *from, struct server_config *to)
+int config_schema_inherit(const struct server_config *from, struct server_config *to)
 {
-        for (const struct config_key *key = config_keys; key->name; key++)
-                if (key->places & CONFIG_DEFAULT)
-                        memcpy((char *) to + key->offset, (const char *) from + key->offset, key->width);
+        for (const struct config_key *key = config_keys; key->name; key++) {
+                int r = key->places & CONFIG_DEFAULT ? config_value_copy(key, (const char *) from + key->offset,
+                                                                         field_of(key, to))
+                                                     : 0;
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
 }
 
 void config_schema_done(enum config_place place, void *base)

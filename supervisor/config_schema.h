@@ -18,6 +18,7 @@ enum config_type {
         CONFIG_WORD,     /* an enum: one of words, in its order */
         CONFIG_KEYS,     /* struct server_keys: an array of words */
         CONFIG_STRING,   /* char * */
+        CONFIG_RANGE,    /* struct config_range */
         CONFIG_STRINGS,  /* char **, NULL-terminated; NULL for none */
         CONFIG_LIMIT,    /* struct limit; its kind is that of the name */
         CONFIG_LIMITS,   /* struct limits: an object of these */
@@ -51,8 +52,8 @@ const struct config_key *config_schema_find(enum config_place place, const char 
  * defaults look at. -ENOMEM. */
 int config_schema_defaults(enum config_place place, const struct config *config, void *base);
 
-/* Copies what may be set at the top for every entry. */
-void config_schema_inherit(const struct server_config *from, struct server_config *to);
+/* Copies what may be set at the top for every entry. -ENOMEM. */
+int config_schema_inherit(const struct server_config *from, struct server_config *to);
 
 /* Reads the object "envmux" of one place into base; at the top, what is meant for every entry goes to
  * inherited (NULL elsewhere). Mistakes go to the report and leave their field as it was. -ENOMEM. */

@@ -317,6 +317,7 @@ static int read_parts(struct reading *r)
         if (e >= 0 && own_is_good) {
                 config_server_check_buffers(r->at, r->server);
                 config_server_check_keys(r->at, r->server);
+                config_server_check_user(r->at, r->server->user, r->context->inherited->user);
         }
         if (e >= 0 && report->n_mistakes == n_mistakes)
                 config_server_check_listening(r->at, r->server, r->uses);
@@ -336,7 +337,9 @@ static int server_new(const struct config_server_context *context, const char *n
 
         if (r < 0)
                 return r;
-        config_schema_inherit(context->inherited, server);
+        r = config_schema_inherit(context->inherited, server);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(server);
         return 0;
 }

@@ -1,6 +1,8 @@
 #include "supervisor/config_server_check.h"
 
+#include "supervisor/account.h"
 #include "supervisor/config_command.h"
+#include "supervisor/users.h"
 
 #include <stdio.h>
 
@@ -34,6 +36,23 @@ void config_server_check_keys(const struct config_at *entry, const struct server
         if (server->keys.kinds & 1u << KEY_SHARED && server->keyless != KEYLESS_SHARED)
                 config_report_mistake(&at, "\"keyless\" can only be \"shared\" beside the key \"principal\", which every "
                                       "request has");
+}
+
+void config_server_check_user(const struct config_at *entry, const char *user, const char *inherited)
+{
+        struct config_at own = config_at_member(entry, "envmux"), at = config_at_member(&own, "user");
+        _cleanup_account_ struct account account = { .uid = geteuid() };
+
+        if (!user || (inherited && streq(user, inherited)))
+                return;
+        bool is_dynamic = streq(user, USER_DYNAMIC);
+
+        if (!is_dynamic && account_find(user, &account) < 0)
+                config_report_mistake(&at, "there is no user %s on this machine", user);
+        else if (!is_dynamic && account.uid == 0 && !streq(user, USER_ROOT))
+                config_report_mistake(&at, "that is root: write \"root\" if its backends are to run with all rights");
+        else if (geteuid() != 0 && (is_dynamic || account.uid != geteuid()))
+                config_report_mistake(&at, "only root can start backends as another user, and this is not root");
 }
 
 static const char *variable(char *const *env, const char *name)

@@ -2,6 +2,7 @@
 
 #include "supervisor/config_duration.h"
 #include "supervisor/config_limits.h"
+#include "supervisor/config_range.h"
 #include "supervisor/config_size.h"
 
 #include <inttypes.h>
@@ -297,12 +298,28 @@ static int read_strings(const struct config_key *key, const struct config_at *at
         return 0;
 }
 
+static int read_range(const struct config_key *key, const struct config_at *at, struct json_object *value, void *field)
+{
+        const char *text = config_value_text(at, value);
+        struct config_range range;
+        int r = text ? config_range_parse(text, key->minimum, key->maximum, &range) : 0;
+
+        if (r == -ERANGE)
+                config_report_mistake(at, "must be between %" PRIu64 " and %" PRIu64, key->minimum, key->maximum);
+        else if (r < 0)
+                config_report_mistake(at, "must be a range of numbers such as \"%s\"", key->default_text);
+        else if (text)
+                *(struct config_range *) field = range;
+        return 0;
+}
+
 /* ---- all ---- */
 
 static int (*const readers[])(const struct config_key *, const struct config_at *, struct json_object *, void *) = {
         [CONFIG_DURATION] = read_number, [CONFIG_SIZE] = read_number,     [CONFIG_COUNT] = read_number,
         [CONFIG_WORD] = read_word,       [CONFIG_KEYS] = read_keys,       [CONFIG_STRING] = read_string,
         [CONFIG_STRINGS] = read_strings, [CONFIG_LIMIT] = config_limit_read, [CONFIG_LIMITS] = config_limits_read,
+        [CONFIG_RANGE] = read_range,
 };
 
 int config_value_read(const struct config_key *key, const struct config_at *at, struct json_object *value,
@@ -331,6 +348,8 @@ int config_value_default(const struct config_key *key, const struct config *conf
                 memset(field, 0, key->width);
                 return 0;
         }
+        if (key->type == CONFIG_RANGE)
+                return config_range_parse(key->default_text, key->minimum, key->maximum, field);
         if (key->default_number)
                 number = key->default_number(config);
         else if (key->type == CONFIG_DURATION)
@@ -341,6 +360,39 @@ int config_value_default(const struct config_key *key, const struct config *conf
                 (void) config_size_parse(key->default_text, &number);
         store(key, field, number);
         return 0;
+}
+
+static char **copy_strings(char *const *strings)
+{
+        size_t n = 0;
+
+        while (strings[n])
+                n++;
+        char **copy = calloc(n + 1, sizeof(*copy));
+
+        for (size_t i = 0; copy && i < n; i++)
+                if (!(copy[i] = strdup(strings[i])))
+                        return config_value_free_strings(copy);
+        return copy;
+}
+
+int config_value_copy(const struct config_key *key, const void *from, void *to)
+{
+        bool has_value = true, is_copied = true;
+
+        memcpy(to, from, key->width);
+        if (key->type == CONFIG_STRING) {
+                char **text = to;
+
+                has_value = *text;
+                is_copied = has_value && (*text = strdup(*text));
+        } else if (key->type == CONFIG_STRINGS) {
+                char ***strings = to;
+
+                has_value = *strings;
+                is_copied = has_value && (*strings = copy_strings(*strings));
+        }
+        return has_value && !is_copied ? -ENOMEM : 0;
 }
 
 void config_value_done(const struct config_key *key, void *field)

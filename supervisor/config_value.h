@@ -10,6 +10,9 @@ int config_value_read(const struct config_key *key, const struct config_at *at, 
 /* Sets field (of a fresh struct) to the key's default. -ENOMEM. */
 int config_value_default(const struct config_key *key, const struct config *config, void *field);
 
+/* Copies a field into another, which must hold nothing that config_value_done would free. -ENOMEM. */
+int config_value_copy(const struct config_key *key, const void *from, void *to);
+
 /* Frees what a field of this type owns. */
 void config_value_done(const struct config_key *key, void *field);
 

@@ -21,7 +21,7 @@ static bool is_private(const char *entry)
         return false;
 }
 
-static bool is_among(const char *entry, char *const *entries)
+bool environment_names(const char *entry, char *const *entries)
 {
         for (; entries && *entries; entries++)
                 if (names_equal(entry, *entries))
@@ -46,7 +46,7 @@ char **environment_make(char *const *extra)
         if (!all)
                 return NULL;
         for (char **entry = environ; *entry; entry++)
-                if (!is_private(*entry) && !is_among(*entry, extra))
+                if (!is_private(*entry) && !environment_names(*entry, extra))
                         all[n++] = *entry;
         for (; extra && *extra; extra++)
                 all[n++] = *extra;

@@ -9,5 +9,8 @@
  * borrowed from environ and extra. NULL: out of memory. */
 char **environment_make(char *const *extra);
 
+/* True when entry, "NAME=VALUE", is of a name that entries (may be NULL) have, too. */
+bool environment_names(const char *entry, char *const *entries);
+
 /* The value of PATH that an array of "NAME=VALUE" sets; NULL when it does not. Borrowed. */
 const char *environment_path(char *const *env);

@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 static const char *const names[] = { "sockets", "records", "routers", "definitions" };
 
@@ -24,6 +25,12 @@ static int folder_make(const char *parent, const char *name, char **ret)
         return 0;
 }
 
+/* Where we can start processes of other users: they pass through to what they may open, and list nothing. */
+static mode_t passage_mode(void)
+{
+        return geteuid() == 0 ? 0711 : 0700;
+}
+
 static int folder_open(const char *parent, const char *name)
 {
         _cleanup_free_ char *path = NULL;
@@ -38,7 +45,7 @@ static int folder_open(const char *parent, const char *name)
 
 int folders_open(const struct supervisor_options *options, int *ret_sockets_fd, int *ret_records_fd)
 {
-        int r = fd_mkdir_parents(options->state, 0700);
+        int r = fd_mkdir_parents(options->state, passage_mode());
 
         if (r < 0)
                 return log_errno(r, "cannot make %s", options->state);
@@ -54,6 +61,8 @@ int folders_open(const struct supervisor_options *options, int *ret_sockets_fd, 
 
         if (sockets_fd < 0 || records_fd < 0)
                 return sockets_fd < 0 ? sockets_fd : records_fd;
+        if (fchmod(sockets_fd, passage_mode()) < 0)
+                return log_errno(-errno, "cannot change the mode of %s/sockets", options->runtime);
         if (fchdir(sockets_fd) < 0)
                 return log_errno(-errno, "cannot enter %s/sockets", options->runtime);
         *ret_sockets_fd = TAKE_FD(sockets_fd);

@@ -9,6 +9,7 @@
 #include "supervisor/session_limits.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/users.h"
 #include "supervisor/worker_spec.h"
 
 #include <fcntl.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 
@@ -82,8 +84,8 @@ int launch_describe_command(struct session *s, const struct server_config *serve
         return json_writer_finish(&w, &s->command, NULL);
 }
 
-/* A listening socket in the folder of worker sockets, which is our working directory. */
-static int listen_worker(const char *id)
+/* A listening socket in the folder of worker sockets, which is our working directory; for routers alone. */
+static int listen_worker(const char *id, const struct account *router)
 {
         struct sockaddr_un address = { .sun_family = AF_UNIX };
         _cleanup_fd_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -94,7 +96,11 @@ static int listen_worker(const char *id)
                 return -ENAMETOOLONG;
         if (unlink(id) < 0 && errno != ENOENT)
                 return -errno;
+        if (router && fchmod(fd, 0600) < 0)
+                return -errno;
         if (bind(fd, (const struct sockaddr *) &address, sizeof(address)) < 0 || listen(fd, WORKER_BACKLOG) < 0)
+                return -errno;
+        if (router && (chown(id, 0, router->gid) < 0 || chmod(id, 0660) < 0))
                 return -errno;
         return TAKE_FD(fd);
 }
@@ -113,10 +119,11 @@ static void on_worker_exit(struct child *child, int code, int status)
                 session_dispatch(s, EVENT_WORKER_LOST);
 }
 
-static int spawn_worker(struct session *s, int listen_fd, int spec_fd)
+static int spawn_worker(struct session *s, const struct account *account, int listen_fd, int spec_fd)
 {
         struct supervisor *supervisor = s->supervisor;
-        _cleanup_free_ char **env = environment_make(NULL);
+        _cleanup_(account_environment_freep) char **own = account ? account_environment(account, s->paths.work) : NULL;
+        _cleanup_free_ char **env = environment_make(own);
         _cleanup_free_ char *path = NULL, *name = NULL;
         _cleanup_fd_ int procs_fd = tracked_open_backend_procs(s->tracked);
         _cleanup_fd_ int folder_fd = tracked_open_backend_folder(s->tracked);
@@ -127,7 +134,7 @@ static int spawn_worker(struct session *s, int listen_fd, int spec_fd)
                 path = NULL;
         if (asprintf(&name, "%s/%s", s->record.server, s->record.id) < 0)
                 name = NULL;
-        if (!env || !path || !name)
+        if (!env || !path || !name || (account && !own))
                 return -ENOMEM;
         const char *const argv[] = { "envmux-worker", name, NULL };
         const int fds[] = { listen_fd, spec_fd, procs_fd, folder_fd };
@@ -137,6 +144,7 @@ static int spawn_worker(struct session *s, int listen_fd, int spec_fd)
                 .envp = (const char *const *) env,
                 .fds = fds,
                 .n_fds = ELEMENTSOF(fds),
+                .account = account,
                 .cgroup_fd = tracked_worker_cgroup_fd(s->tracked),
                 .output_fd = -1,
         };
@@ -159,7 +167,8 @@ static int track(struct session *s)
                            &s->tracked);
 }
 
-static int clone_worker(struct session *s, const struct server_config *server, const char *command)
+static int clone_worker(struct session *s, const struct server_config *server, const struct account *account,
+                        const char *command)
 {
         _cleanup_free_ char *spec = NULL;
         size_t size;
@@ -171,11 +180,11 @@ static int clone_worker(struct session *s, const struct server_config *server, c
 
         if (spec_fd < 0)
                 return spec_fd;
-        _cleanup_fd_ int listen_fd = listen_worker(s->record.id);
+        _cleanup_fd_ int listen_fd = listen_worker(s->record.id, users_router(s->supervisor->users));
 
         if (listen_fd < 0)
                 return listen_fd;
-        r = spawn_worker(s, listen_fd, spec_fd);
+        r = spawn_worker(s, account, listen_fd, spec_fd);
         if (r < 0)
                 return r;
         s->tracking = strdup(tracked_describe(s->tracked));
@@ -202,14 +211,15 @@ static int spare_descriptors(void)
 
 /* Before the clone the record must say that there may be a worker. What it is revived with stays in there until that
  * worker is heard of (dormant_woke): if none ever is, the session is dormant again. */
-static int start_worker(struct session *s, const struct server_config *server, const char *command, char **ret_failure)
+static int start_worker(struct session *s, const struct server_config *server, const struct account *account,
+                        const char *command, char **ret_failure)
 {
         s->record.dormant_usec = 0;
         int r = record_write(s->supervisor->records_fd, &s->record);
 
         if (r < 0)
                 (void) fail(r, ret_failure, "cannot write its record");
-        else if ((r = clone_worker(s, server, command)) < 0)
+        else if ((r = clone_worker(s, server, account, command)) < 0)
                 (void) fail(r, ret_failure, "cannot start its worker");
         return r;
 }
@@ -218,6 +228,7 @@ int launch_worker(struct session *s, char **ret_failure)
 {
         struct supervisor *supervisor = s->supervisor;
         const struct server_config *server = config_find(supervisor->config, s->record.server);
+        _cleanup_account_ struct account account = { .groups = NULL };
         _cleanup_free_ char *command = NULL;
 
         if (!server)
@@ -232,19 +243,25 @@ int launch_worker(struct session *s, char **ret_failure)
 
         if (r < 0)
                 return fail(r, ret_failure, server->command);
+        int is_other = users_assign(supervisor->users, server, &s->record, &account);
+
+        if (is_other < 0)
+                return fail(is_other, ret_failure, "cannot give it a user");
+        const struct account *as = is_other > 0 ? &account : NULL;
+
         r = track(s);
         if (r < 0)
                 return fail(r, ret_failure, "cannot track its processes");
         r = session_limits_apply(s, server);
         if (r < 0)
                 return fail(r, ret_failure, "cannot limit it");
-        r = workspace_make(supervisor->workspaces, s->record.id, s->record.config, &s->paths);
+        r = workspace_make(supervisor->workspaces, s->record.id, s->record.config, as, &s->paths);
         if (r < 0)
                 return fail(r, ret_failure, "cannot make its workspace");
         r = launch_describe_command(s, server, command);
         if (r < 0)
                 return fail(r, ret_failure, "cannot describe its command");
-        return start_worker(s, server, command, ret_failure);
+        return start_worker(s, server, as, command, ret_failure);
 }
 
 void launch_remove_files(struct session *s)

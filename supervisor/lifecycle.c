@@ -297,7 +297,7 @@ static bool orphans_are_gone(struct session *s)
         if (janitor_inherits(janitor, s->worker_parent))
                 return true;
         (void) snprintf(mark, sizeof(mark), "ENVMUX_SESSION=%s", s->record.id);
-        return process_kill_marked(mark) == 0;
+        return process_kill_marked(mark, session_uid(s)) == 0;
 }
 
 /* True when nothing is left. A cgroup can be unpopulated and busy for a moment. */

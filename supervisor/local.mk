@@ -2,6 +2,7 @@
 noinst_LIBRARIES += libsupervisor.a
 libsupervisor_a_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 libsupervisor_a_SOURCES = \
+	supervisor/account.c supervisor/account.h \
 	supervisor/admission.c supervisor/admission.h \
 	supervisor/cgroup.c supervisor/cgroup.h \
 	supervisor/check.c supervisor/check.h \
@@ -17,6 +18,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/config_json_schema.c supervisor/config_json_schema.h \
 	supervisor/config_limits.c supervisor/config_limits.h \
 	supervisor/config_machine.c supervisor/config_machine.h \
+	supervisor/config_range.c supervisor/config_range.h \
 	supervisor/config_report.c supervisor/config_report.h \
 	supervisor/config_schema.c supervisor/config_schema.h \
 	supervisor/config_server.c supervisor/config_server.h \
@@ -70,6 +72,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/tracking_limits.c \
 	supervisor/tracking_tree.c \
 	supervisor/usage.c supervisor/usage.h \
+	supervisor/users.c supervisor/users.h \
 	supervisor/waiter.c supervisor/waiter.h \
 	supervisor/worker_spec.c supervisor/worker_spec.h \
 	supervisor/workers.c supervisor/workers.h \

@@ -11,13 +11,13 @@
 #define EXIT_USAGE 2 /* a wrong command line or configuration */
 
 enum {
-        OPT_CONFIG = 256, OPT_RUNTIME, OPT_STATE, OPT_CONTROL, OPT_TRACKING, OPT_CGROUP_ROOT, OPT_CHECK, OPT_JSON,
+        OPT_CONFIG = 256, OPT_RUNTIME, OPT_STATE, OPT_CONTROL, OPT_TRACKING, OPT_CGROUP_ROOT, OPT_BACKEND_USER, OPT_ROUTER_USER, OPT_CHECK, OPT_JSON,
         OPT_SCHEMA, OPT_VERSION, OPT_HELP,
 };
 
 /* What the command line said. */
 struct arguments {
-        const char *config, *runtime, *state, *control, *cgroup_root;
+        const char *config, *runtime, *state, *control, *cgroup_root, *backend_user, *router_user;
         enum tracking_mode tracking;
         bool check, json, schema;
 };
@@ -29,6 +29,8 @@ static const struct option long_options[] = {
         { "control", required_argument, NULL, OPT_CONTROL },
         { "tracking", required_argument, NULL, OPT_TRACKING },
         { "cgroup-root", required_argument, NULL, OPT_CGROUP_ROOT },
+        { "backend-user", required_argument, NULL, OPT_BACKEND_USER },
+        { "router-user", required_argument, NULL, OPT_ROUTER_USER },
         { "check", no_argument, NULL, OPT_CHECK },
         { "json", no_argument, NULL, OPT_JSON },
         { "schema", no_argument, NULL, OPT_SCHEMA },
@@ -41,6 +43,7 @@ static void print_help(void)
 {
         puts("Usage: envmux-supervisor --config FILE [--runtime DIR] [--state DIR] [--control PATH]\n"
              "                         [--tracking auto|cgroup|process-tree] [--cgroup-root DIR]\n"
+             "                         [--backend-user USER] [--router-user USER]\n"
              "       envmux-supervisor --check [--json] FILE\n"
              "       envmux-supervisor --schema\n"
              "\n"
@@ -54,6 +57,8 @@ static void print_help(void)
              "  --tracking HOW      what says which processes are a session's: auto (cgroup where one can be\n"
              "                      had), cgroup, process-tree\n"
              "  --cgroup-root DIR   cgroup v2 folder for sessions (default: one below our own)\n"
+             "  --backend-user USER who backends run as where their configuration names no user\n"
+             "  --router-user USER  who routers run as, shut into the folder of sockets\n"
              "  --check             say everything that is wrong with the configuration, exit with 2 if anything is\n"
              "  --json              with --check: as JSON\n"
              "  --schema            print the JSON Schema of the configuration\n"
@@ -82,6 +87,8 @@ static int arguments_parse(int argc, char **argv, struct arguments *ret)
                                 return 2;
                         break;
                 case OPT_CGROUP_ROOT: ret->cgroup_root = optarg; break;
+                case OPT_BACKEND_USER: ret->backend_user = optarg; break;
+                case OPT_ROUTER_USER: ret->router_user = optarg; break;
                 case OPT_CHECK: ret->check = true; break;
                 case OPT_JSON: ret->json = true; break;
                 case OPT_SCHEMA: ret->schema = true; break;
@@ -185,6 +192,8 @@ static int serve(const struct arguments *arguments)
                 .control = control,
                 .tracking = arguments->tracking,
                 .cgroup_root = arguments->cgroup_root,
+                .backend_user = arguments->backend_user,
+                .router_user = arguments->router_user,
                 .libexec = libexec,
         };
 

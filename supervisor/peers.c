@@ -13,9 +13,11 @@
 
 #include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #define HELLO_USEC (5 * USEC_PER_SEC)
-#define STRANGERS_MAX 1024       /* connections that have not said HELLO */
+#define STRANGERS_MAX 1024       /* connections that have not said HELLO … */
+#define STRANGERS_OF_USER_MAX 128 /* … of one user: backends can connect, too */
 #define ACCEPTS_PER_TURN 64
 #define ACCEPT_PAUSE_USEC (100 * USEC_PER_MSEC)
 
@@ -23,7 +25,7 @@ struct peers {
         struct supervisor *supervisor;
         int listen_fd;
         struct event *accept_event, *resume_event;
-        TAILQ_HEAD(, peer) list;
+        TAILQ_HEAD(peer_list, peer) list, strangers; /* oldest first */
         unsigned n_strangers;
 };
 
@@ -47,9 +49,11 @@ static void peer_free(struct peer *peer)
 {
         struct peers *peers = peer->supervisor->peers;
 
-        if (peer->role == 0)
+        if (peer->role == 0) {
                 peers->n_strangers--;
-        TAILQ_REMOVE(&peers->list, peer, entry);
+                TAILQ_REMOVE(&peers->strangers, peer, entry);
+        } else
+                TAILQ_REMOVE(&peers->list, peer, entry);
         if (peer->hello_deadline)
                 event_free(peer->hello_deadline);
         ipc_channel_free(peer->channel);
@@ -83,7 +87,7 @@ static int hello_worker(struct peer *peer, const struct ipc_hello *hello)
 {
         struct session *s = session_find_id(peer->supervisor->sessions, hello->session_id);
 
-        if (!s || s->state == SESSION_KILLING || !session_token_equal(hello->token, s->record.token))
+        if (!s || s->state == SESSION_KILLING || peer->uid != session_uid(s) || !session_token_equal(hello->token, s->record.token))
                 return -EACCES;
         return workers_hello(peer, s, hello);
 }
@@ -100,6 +104,19 @@ static int hello_router(struct peer *peer, const struct ipc_hello *hello)
         return router ? routers_hello(peer, router, hello->version) : -EACCES;
 }
 
+/* It said who it is; whether that is true comes next. */
+static void peer_introduce(struct peer *peer, enum ipc_role role)
+{
+        struct peers *peers = peer->supervisor->peers;
+
+        TAILQ_REMOVE(&peers->strangers, peer, entry);
+        TAILQ_INSERT_TAIL(&peers->list, peer, entry);
+        peers->n_strangers--;
+        peer->role = role;
+        event_del(peer->hello_deadline);
+        ipc_channel_set_peer(peer->channel, role);
+}
+
 static int peer_hello(struct peer *peer, const struct ipc_message *m)
 {
         const struct ipc_hello *hello = m->body;
@@ -107,10 +124,7 @@ static int peer_hello(struct peer *peer, const struct ipc_message *m)
         if (!IPC_STRING_OK(hello->session_id) || !IPC_STRING_OK(hello->token) ||
             (hello->role != IPC_R && hello->role != IPC_W))
                 return -EBADMSG;
-        peer->role = (enum ipc_role) hello->role;
-        peer->supervisor->peers->n_strangers--;
-        event_del(peer->hello_deadline);
-        ipc_channel_set_peer(peer->channel, peer->role);
+        peer_introduce(peer, (enum ipc_role) hello->role);
         return peer->role == IPC_W ? hello_worker(peer, hello) : hello_router(peer, hello);
 }
 
@@ -150,6 +164,34 @@ static void on_hello_deadline(_unused_ evutil_socket_t fd, _unused_ short what, 
 
 /* ---- accepting -------------------------------------------------------------------------------- */
 
+static void peer_identify(struct peer *peer)
+{
+        struct ucred cred;
+        socklen_t size = sizeof(cred);
+
+        if (getsockopt(ipc_channel_fd(peer->channel), SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0)
+                return;
+        peer->pid = cred.pid;
+        peer->uid = cred.uid;
+}
+
+/* A worker says HELLO as soon as it is connected, so that whoever has waited longest has nothing to say. */
+static void strangers_limit(struct peers *peers, uid_t uid)
+{
+        struct peer *peer, *oldest = NULL;
+        unsigned n = 0;
+
+        TAILQ_FOREACH(peer, &peers->strangers, entry)
+                if (peer->uid == uid) {
+                        oldest = oldest ?: peer;
+                        n++;
+                }
+        if (n > STRANGERS_OF_USER_MAX)
+                peer_drop(oldest);
+        else if (peers->n_strangers > STRANGERS_MAX)
+                peer_drop(TAILQ_FIRST(&peers->strangers));
+}
+
 static int peer_new(struct peers *peers, int fd_consume)
 {
         static const struct ipc_handlers channel_handlers = { .on_message = on_message, .on_hangup = on_hangup };
@@ -171,13 +213,16 @@ static int peer_new(struct peers *peers, int fd_consume)
         peer->supervisor = peers->supervisor;
         TAILQ_INIT(&peer->waiters);
         TAILQ_INIT(&peer->log_requests);
-        TAILQ_INSERT_TAIL(&peers->list, peer, entry);
+        peer->uid = (uid_t) -1;
+        peer_identify(peer);
+        TAILQ_INSERT_TAIL(&peers->strangers, peer, entry);
         peers->n_strangers++;
         peer->hello_deadline = event_new(base, -1, 0, on_hello_deadline, peer);
         if (!peer->hello_deadline || event_add(peer->hello_deadline, &timeout) < 0) {
                 peer_free(peer);
                 return -ENOMEM;
         }
+        strangers_limit(peers, peer->uid);
         return 0;
 }
 
@@ -200,10 +245,6 @@ static void on_accept(evutil_socket_t listen_fd, _unused_ short what, void *user
         struct peers *peers = userdata;
 
         for (unsigned i = 0; i < ACCEPTS_PER_TURN; i++) {
-                if (peers->n_strangers >= STRANGERS_MAX) {
-                        accept_pause(peers);
-                        return;
-                }
                 int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
                 if (fd < 0) {
@@ -228,9 +269,13 @@ int peers_new(struct supervisor *supervisor, int listen_fd, struct peers **ret)
                 return -ENOMEM;
         peers->supervisor = supervisor;
         TAILQ_INIT(&peers->list);
+        TAILQ_INIT(&peers->strangers);
         peers->listen_fd = listen_fd >= 0 ? dup(listen_fd) : ipc_listen("supervisor");
         if (peers->listen_fd < 0)
                 return listen_fd >= 0 ? -errno : peers->listen_fd;
+        /* Workers of every user come in; their token says who they are. */
+        if (listen_fd < 0 && geteuid() == 0 && chmod("supervisor", 0666) < 0)
+                return -errno;
         int r = fd_nonblock(peers->listen_fd, true);
 
         if (r >= 0)
@@ -251,6 +296,8 @@ struct peers *peers_free(struct peers *peers)
 {
         if (!peers)
                 return NULL;
+        while (!TAILQ_EMPTY(&peers->strangers))
+                peer_free(TAILQ_FIRST(&peers->strangers));
         for (struct peer *peer; (peer = TAILQ_FIRST(&peers->list));) {
                 waiters_drop_peer(peer);
                 if (peer->session)

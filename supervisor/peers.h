@@ -15,9 +15,11 @@ TAILQ_HEAD(log_request_list, log_request);
 
 /* One connection. role is 0 until its HELLO was accepted. */
 struct peer {
-        TAILQ_ENTRY(peer) entry;
+        TAILQ_ENTRY(peer) entry;             /* among the strangers while role is 0 */
         struct supervisor *supervisor;
         struct ipc_channel *channel;
+        pid_t pid;                           /* who connected, by the kernel's word */
+        uid_t uid;
         enum ipc_role role;
         struct event *hello_deadline;
         struct session *session;             /* a worker's; NULL once the session ended */

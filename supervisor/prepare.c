@@ -7,6 +7,7 @@
 #include "supervisor/janitor.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/users.h"
 
 #include <event2/buffer.h>
 #include <fcntl.h>
@@ -201,19 +202,22 @@ static int events_make(struct prepare *p)
 }
 
 /* The entry's variables, those that only a session has a value for excepted. */
-static char **entry_environment(const struct server_config *server)
+static char **entry_environment(const struct server_config *server, char *const *of_user)
 {
-        size_t n = 0;
+        size_t n = 0, k = 0;
 
         while (server->env && server->env[n])
                 n++;
-        _cleanup_free_ char **plain = calloc(n + 1, sizeof(*plain));
+        _cleanup_free_ char **plain = calloc(n + ACCOUNT_VARIABLES + 1, sizeof(*plain));
 
         if (!plain)
                 return NULL;
-        for (size_t i = 0, k = 0; i < n; i++)
+        for (size_t i = 0; i < n; i++)
                 if (template_uses(server->env[i]) == 0)
                         plain[k++] = server->env[i];
+        for (; of_user && *of_user; of_user++)
+                if (!environment_names(*of_user, plain))
+                        plain[k++] = *of_user;
         return environment_make(plain);
 }
 
@@ -221,11 +225,17 @@ static int prepare_spawn(struct prepare *p, const struct server_config *server, 
 {
         const struct supervisor_options *options = &p->supervisor->options;
         _cleanup_free_ char *path = NULL, *folder = strdup(options->config);
-        _cleanup_free_ char **env = entry_environment(server);
+        _cleanup_account_ struct account account = { .groups = NULL };
+        int is_other = users_of_prepare(p->supervisor->users, server, &account);
+
+        if (is_other < 0)
+                return is_other;
+        _cleanup_(account_environment_freep) char **of_user = is_other ? account_environment(&account, "/") : NULL;
+        _cleanup_free_ char **env = entry_environment(server, of_user);
         pid_t pid;
         int pidfd, r;
 
-        if (!env || !folder)
+        if (!env || !folder || (is_other && !of_user))
                 return -ENOMEM;
         r = config_command_find(server->prepare[0], environment_path(server->env), options->libexec, &path);
         if (r < 0)
@@ -235,6 +245,7 @@ static int prepare_spawn(struct prepare *p, const struct server_config *server, 
                 .argv = (const char *const *) server->prepare,
                 .envp = (const char *const *) env,
                 .cwd = server->cwd && template_uses(server->cwd) == 0 ? server->cwd : dirname(folder),
+                .account = is_other ? &account : NULL,
                 .cgroup_fd = tracked_worker_cgroup_fd(p->tracked),
                 .output_fd = output_fd,
         };

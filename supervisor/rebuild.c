@@ -15,7 +15,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 
 #define COMMAND_LINE_MAX 4096
 #define AGAIN_USEC (100 * USEC_PER_MSEC)
@@ -176,11 +175,9 @@ static struct session *find_session_of(struct rebuild *rebuild, pid_t pid)
 static int on_process(pid_t pid, void *userdata)
 {
         struct session *s = find_session_of(userdata, pid);
-        struct stat st;
-        char path[32];
+        uid_t uid;
 
-        (void) snprintf(path, sizeof(path), "/proc/%d", (int) pid);
-        if (s && s->worker_pid == 0 && stat(path, &st) == 0 && st.st_uid == geteuid())
+        if (s && s->worker_pid == 0 && process_uid(pid, &uid) >= 0 && uid == session_uid(s))
                 rebuild_name_worker(s, pid);
         return 0;
 }

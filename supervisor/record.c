@@ -19,6 +19,7 @@ void record_done(struct record *record)
         free(record->definition_hash);
         free(record->revive);
         free(record->aliases);
+        free(record->user);
         memset(record, 0, sizeof(*record));
 }
 
@@ -47,6 +48,11 @@ int record_write(int dir_fd, const struct record *record)
                            record->created_usec, record->idle_usec, record->lifetime_usec);
         if (record->has_seed)
                 json_writer_format(&w, ",\"seed\":\"%" PRId64 "\"", record->seed);
+        if (record->has_uid)
+                json_writer_format(&w, ",\"uid\":\"%" PRIu32 "\"%s", record->uid,
+                                   record->is_uid_dynamic ? ",\"uid_is\":\"dynamic\"" : "");
+        if (record->user)
+                write_member(&w, "user", record->user);
         if (record->labels)
                 write_member(&w, "labels", record->labels);
         if (record->config)
@@ -111,6 +117,24 @@ static int number_member(struct json_object *object, const char *name, uint64_t 
         return 0;
 }
 
+static int parse_user(struct json_object *object, struct record *record)
+{
+        uint64_t uid;
+
+        if (!member(object, "uid"))
+                return 0;
+        int r = number_member(object, "uid", &uid);
+
+        if (r >= 0 && uid >= UINT32_MAX)
+                r = -EBADMSG;
+        if (r < 0)
+                return r;
+        record->has_uid = true;
+        record->is_uid_dynamic = member(object, "uid_is") != NULL;
+        record->uid = (uint32_t) uid;
+        return dup_member(object, "user", &record->user);
+}
+
 static int record_parse(struct json_object *object, struct record *record)
 {
         struct json_object *number;
@@ -143,6 +167,8 @@ static int record_parse(struct json_object *object, struct record *record)
                 r = number_member(object, "idle_usec", &record->idle_usec);
         if (r >= 0)
                 r = number_member(object, "lifetime_usec", &record->lifetime_usec);
+        if (r >= 0)
+                r = parse_user(object, record);
         if (r >= 0)
                 r = dup_member(object, "labels", &record->labels);
         if (r >= 0)

@@ -15,6 +15,10 @@ struct record {
         uint64_t created_usec;      /* CLOCK_REALTIME */
         bool has_seed;
         int64_t seed;
+        bool has_uid;               /* its backend runs as another user than the supervisor … */
+        bool is_uid_dynamic;        /* … of a number that is this session's alone */
+        uint32_t uid;
+        char *user;                 /* with it: the user's name, or number */
         usec_t idle_usec;           /* in force for this session; USEC_INFINITY: never */
         usec_t lifetime_usec;
         char *labels;               /* JSON object text or NULL */

@@ -6,6 +6,7 @@
 #include "supervisor/router_files.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/users.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -91,7 +92,8 @@ static int router_exec(struct router *router)
         _cleanup_fd_ int cgroup_fd = tracking_open_routers(supervisor->tracking);
         _cleanup_free_ char **env = environment_make(NULL);
         _cleanup_free_ char *path = NULL;
-        char slot[16], count[16];
+        const struct account *account = users_router(supervisor->users);
+        char slot[16], count[16], user[32];
 
         if (!env || asprintf(&path, "%s/envmux-router", supervisor->options.libexec) < 0) {
                 path = NULL;
@@ -99,8 +101,11 @@ static int router_exec(struct router *router)
         }
         (void) snprintf(slot, sizeof(slot), "%u", router->slot);
         (void) snprintf(count, sizeof(count), "%zu", supervisor->listen.n_http);
+        if (account)
+                (void) snprintf(user, sizeof(user), "%u:%u", (unsigned) account->uid, (unsigned) account->gid);
         const char *const argv[] = {
-                "envmux-router", "--slot", slot, "--token", router->token, "--listeners", count, NULL,
+                "envmux-router", "--slot", slot, "--token", router->token, "--listeners", count,
+                account ? "--user" : NULL, user, NULL,
         };
         struct spawn_request request = {
                 .path = path,

@@ -74,6 +74,11 @@ struct session *session_free(struct session *s)
         return NULL;
 }
 
+uid_t session_uid(const struct session *s)
+{
+        return s->record.has_uid ? s->record.uid : geteuid();
+}
+
 usec_t session_idle_usec(const struct session *s)
 {
         if (s->status_usec == 0 || s->status.in_flight > 0)

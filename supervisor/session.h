@@ -109,6 +109,9 @@ DEFINE_CLEANUP(struct session, session_free)
 /* Microseconds since the last request ended: 0 while one is in flight or none is known. */
 usec_t session_idle_usec(const struct session *session);
 
+/* The user its processes run as. */
+uid_t session_uid(const struct session *session);
+
 /* Remembers why the session ends; the first reason stays. failure_json is copied and may be NULL. */
 void session_set_end(struct session *session, bool is_failed, enum reason reason, const char *failure_json,
                      size_t size);

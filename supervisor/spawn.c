@@ -1,6 +1,7 @@
 #include "supervisor/spawn.h"
 
 #include "common/fd.h"
+#include "supervisor/account.h"
 
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -63,9 +64,11 @@ static _noreturn_ void child_exec(const struct spawn_request *request, int procs
         (void) setsid();
         if (procs_fd >= 0 && write(procs_fd, "0", 1) != 1)
                 child_fail(error_fd);
+        child_place_fds(request, error_fd);
+        if (request->account && account_become(request->account) < 0)
+                child_fail(error_fd);
         if (request->cwd && chdir(request->cwd) < 0)
                 child_fail(error_fd);
-        child_place_fds(request, error_fd);
         /* Whatever is above is closed by exec: the error pipe, which is close-on-exec, tells us. */
         (void) close_range(3 + (unsigned) request->n_fds, ~0U, CLOSE_RANGE_CLOEXEC);
         execve(request->path, (char *const *) request->argv, request->envp ? (char *const *) request->envp : environ);

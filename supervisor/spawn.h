@@ -5,6 +5,8 @@
 
 #include <sys/types.h>
 
+struct account;
+
 struct spawn_request {
         const char *path;          /* absolute */
         const char *const *argv;   /* NULL-terminated, argv[0] included */
@@ -13,6 +15,7 @@ struct spawn_request {
         const int *fds;            /* become 3, 4, …; -1 becomes /dev/null */
         size_t n_fds;
         int cgroup_fd;             /* directory of a cgroup v2, or -1 */
+        const struct account *account; /* NULL: ours. Else it becomes that user and can gain no rights */
         int output_fd;             /* becomes 1 and 2; -1: ours are inherited. 0 is /dev/null */
 };
 

@@ -16,6 +16,7 @@
 #include "supervisor/routers.h"
 #include "supervisor/session_limits.h"
 #include "supervisor/status.h"
+#include "supervisor/users.h"
 
 #include <signal.h>
 #include <sys/prctl.h>
@@ -73,6 +74,7 @@ int supervisor_reload(struct supervisor *supervisor, struct config_report *repor
                 eras_forget(supervisor->eras); /* a newer server may have been installed */
                 admission_reconsider(supervisor->admission);
                 routers_reconfigure(supervisor->routers);
+                users_warn(supervisor->users);
                 log_info("configuration read again: %zu servers", config->n_servers);
         } else
                 log_error("%s holds mistakes: everything stays as it was", supervisor->options.config);
@@ -208,6 +210,8 @@ static int sessions_make(struct supervisor *supervisor)
         if (r >= 0)
                 r = workspaces_new(supervisor->base, options->state, &supervisor->workspaces);
         if (r >= 0)
+                r = users_new(supervisor, &supervisor->users);
+        if (r >= 0)
                 r = admission_new(supervisor, &supervisor->admission);
         if (r >= 0)
                 r = eras_new(supervisor, &supervisor->eras);
@@ -286,6 +290,7 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
         routers_free(supervisor->routers);
         eras_free(supervisor->eras);
         admission_free(supervisor->admission);
+        users_free(supervisor->users);
         workspaces_free(supervisor->workspaces);
         tracking_free(supervisor->tracking);
         children_free(supervisor->children);

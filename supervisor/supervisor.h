@@ -20,6 +20,7 @@ struct rebuild;
 struct resolver;
 struct routers;
 struct status;
+struct users;
 struct workspaces;
 
 /* Priorities of the loop: a lower number first, and one runs only when nothing before it is ready. */
@@ -37,6 +38,7 @@ struct supervisor_options {
         const char *control;        /* NULL: RUNTIME/control */
         enum tracking_mode tracking;
         const char *cgroup_root;    /* NULL: choose (supervisor/tracking.h) */
+        const char *backend_user, *router_user; /* NULL: the same as ours */
         const char *libexec;        /* where envmux-worker, envmux-router and bundled servers live */
 };
 
@@ -72,6 +74,7 @@ struct supervisor {
 
         struct session_table *sessions;
         struct tracking *tracking;
+        struct users *users;
         struct workspaces *workspaces;
         struct admission *admission;
         struct eras *eras;

@@ -8,7 +8,6 @@
 #include "supervisor/session_logs.h"
 #include "supervisor/supervisor.h"
 
-#include <sys/socket.h>
 #include <sys/wait.h>
 
 #define LAST_LINES_BYTES_MAX (16u * 1024)
@@ -38,17 +37,6 @@ static void become_ready(struct session *s)
 
 /* ---- HELLO ------------------------------------------------------------------------------------ */
 
-/* The kernel's word rather than the message's: this pid may be killed one day. */
-static pid_t worker_pid(const struct peer *peer, const struct ipc_hello *hello)
-{
-        struct ucred cred;
-        socklen_t size = sizeof(cred);
-
-        if (getsockopt(ipc_channel_fd(peer->channel), SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0 || cred.pid <= 0)
-                return (pid_t) hello->pid;
-        return cred.pid;
-}
-
 int workers_hello(struct peer *peer, struct session *s, const struct ipc_hello *hello)
 {
         struct ipc_welcome welcome = { .version = IPC_VERSION };
@@ -57,7 +45,8 @@ int workers_hello(struct peer *peer, struct session *s, const struct ipc_hello *
                 peer_detach(s->worker); /* it ended, and its EOF was not read yet */
         s->worker = peer;
         peer->session = s;
-        s->worker_pid = worker_pid(peer, hello);
+        /* The kernel's word rather than the message's: this pid may be killed one day. */
+        s->worker_pid = peer->pid > 0 ? peer->pid : (pid_t) hello->pid;
         s->backend_pid = (pid_t) hello->backend_pid;
         /* An adopted session may be ending before its worker comes: what is to be killed must be known then, too. */
         if (s->tracked && (s->state == SESSION_ADOPTING || tracked_worker_pid(s->tracked) != s->worker_pid)) {

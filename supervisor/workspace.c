@@ -2,6 +2,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "supervisor/account.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -58,6 +59,8 @@ int workspaces_new(_unused_ struct event_base *base, const char *state_dir, stru
         w->root_fd = open_folder(state_dir, "workspaces", &w->root);
         if (w->root_fd < 0)
                 return w->root_fd;
+        if (geteuid() == 0 && fchmod(w->root_fd, 0711) < 0)
+                return -errno;
         w->trash_fd = open_folder(state_dir, "trash", NULL);
         if (w->trash_fd < 0)
                 return w->trash_fd;
@@ -165,7 +168,18 @@ int workspace_find(struct workspaces *w, const char *id, struct workspace_paths 
         return 0;
 }
 
-static int workspace_fill(struct workspaces *w, const char *id, const char *config)
+/* The folder itself last: until then nobody else gets in. */
+static int give_away(int fd, bool has_config, const struct account *owner)
+{
+        const char *const names[] = { "work", "tmp", has_config ? "config.json" : NULL };
+
+        for (size_t i = 0; i < ELEMENTSOF(names) && names[i]; i++)
+                if (fchownat(fd, names[i], owner->uid, owner->gid, AT_SYMLINK_NOFOLLOW) < 0)
+                        return -errno;
+        return fchown(fd, owner->uid, owner->gid) < 0 ? -errno : 0;
+}
+
+static int workspace_fill(struct workspaces *w, const char *id, const char *config, const struct account *owner)
 {
         if (mkdirat(w->root_fd, id, 0700) < 0)
                 return -errno;
@@ -175,15 +189,18 @@ static int workspace_fill(struct workspaces *w, const char *id, const char *conf
                 return -errno;
         if (mkdirat(fd, "work", 0700) < 0 || mkdirat(fd, "tmp", 0700) < 0)
                 return -errno;
-        return config ? fd_write_file_atomic_at(fd, "config.json", config, strlen(config), 0600) : 0;
+        int r = config ? fd_write_file_atomic_at(fd, "config.json", config, strlen(config), 0600) : 0;
+
+        return r >= 0 && owner ? give_away(fd, config, owner) : r;
 }
 
-int workspace_make(struct workspaces *w, const char *id, const char *config, struct workspace_paths *ret)
+int workspace_make(struct workspaces *w, const char *id, const char *config, const struct account *owner,
+                   struct workspace_paths *ret)
 {
         int r = workspace_discard(w, id);
 
         if (r >= 0)
-                r = workspace_fill(w, id, config);
+                r = workspace_fill(w, id, config, owner);
         if (r < 0) {
                 (void) workspace_discard(w, id);
                 return r;

@@ -3,6 +3,7 @@
 
 #include "common/ipc.h"
 
+struct account;
 struct workspaces;
 
 struct workspace_paths {
@@ -12,14 +13,17 @@ struct workspace_paths {
 };
 void workspace_paths_done(struct workspace_paths *paths);
 
-/* Makes STATE/workspaces and STATE/trash (0700). Removal runs in short-lived child processes, one
+/* Makes STATE/workspaces and STATE/trash (0700; the first one can be passed through where we can give
+ * workspaces away). Removal runs in short-lived child processes, one
  * at a time, never in the loop. */
 int workspaces_new(struct event_base *base, const char *state_dir, struct workspaces **ret);
 struct workspaces *workspaces_free(struct workspaces *workspaces);
 DEFINE_CLEANUP(struct workspaces, workspaces_free)
 
-/* Makes the folder fresh (what may be left under this id is trashed first). config may be NULL. */
-int workspace_make(struct workspaces *workspaces, const char *id, const char *config, struct workspace_paths *ret);
+/* Makes the folder fresh (what may be left under this id is trashed first). config may be NULL. All of it belongs to
+ * owner; NULL: to us. */
+int workspace_make(struct workspaces *workspaces, const char *id, const char *config, const struct account *owner,
+                   struct workspace_paths *ret);
 
 /* The paths of an existing one. */
 int workspace_find(struct workspaces *workspaces, const char *id, struct workspace_paths *ret);

@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 enum { FD_LISTEN = 3, FD_SPEC, FD_CGROUP, FD_CGROUP_FOLDER };
 
@@ -45,6 +46,8 @@ int main(int argc, char **argv)
                 fprintf(stderr, "usage: envmux-worker SERVER/SESSION-ID (started by envmux-supervisor)\n");
                 return 2;
         }
+        /* Its backend is the same user, and must not read the token or take its descriptors. */
+        (void) prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
         signals_ignore();
         for (int fd = FD_LISTEN; fd <= FD_CGROUP; fd++) {
                 int r = fd_cloexec(fd, true);

@@ -72,7 +72,11 @@ static void test_only_a_child_is_killed_and_only_once(void **state)
         pid_t pid = start("echo; exec sleep 1000", "A=1");
         siginfo_t info;
 
+        uid_t uid = (uid_t) -1;
+
         assert_int_equal(process_parent(pid), getpid());
+        assert_int_equal(process_uid(pid, &uid), 0);
+        assert_int_equal(uid, getuid());
         assert_false(process_kill_child(pid, getppid()));
         assert_true(process_kill_child(pid, getpid()));
         assert_int_equal(waitid(P_PID, (id_t) pid, &info, WEXITED | WNOWAIT), 0);
@@ -91,12 +95,13 @@ static void test_marked_are_found_whoever_their_parent_is(void **state)
         (void) snprintf(longer, sizeof(longer), "%s0", mark);
         pid_t other = start("echo; exec sleep 1000", longer);
 
+        assert_int_equal(process_kill_marked(longer, getuid() + 1), 0);
         (void) start("setsid sh -c 'sleep 1000 & echo; sleep 1001' & exec sleep 1002", mark);
-        assert_true(process_kill_marked(mark) >= 3);
+        assert_true(process_kill_marked(mark, getuid()) >= 3);
         assert_int_equal(process_parent(other), getpid());
-        while (process_kill_marked(mark) > 0)
+        while (process_kill_marked(mark, getuid()) > 0)
                 ;
-        assert_int_equal(process_kill_marked(longer), 1);
+        assert_int_equal(process_kill_marked(longer, getuid()), 1);
         reap_all();
 }
 

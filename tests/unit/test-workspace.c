@@ -56,7 +56,7 @@ static void test_made_with_config_and_private(void **state)
         _cleanup_free_ char *text = NULL;
         struct stat st;
 
-        assert_int_equal(workspace_make(f->workspaces, "id", "{\"a\":1}", &paths), 0);
+        assert_int_equal(workspace_make(f->workspaces, "id", "{\"a\":1}", NULL, &paths), 0);
         assert_int_equal(stat(paths.work, &st), 0);
         assert_int_equal(st.st_mode & 0777, 0700);
         assert_int_equal(stat(paths.tmp, &st), 0);
@@ -70,7 +70,7 @@ static void test_second_make_is_fresh(void **state)
         struct fixture *f = *state;
         struct workspace_paths paths;
 
-        assert_int_equal(workspace_make(f->workspaces, "id", NULL, &paths), 0);
+        assert_int_equal(workspace_make(f->workspaces, "id", NULL, NULL, &paths), 0);
         assert_null(paths.config_file);
         workspace_paths_done(&paths);
         char file[256];
@@ -78,7 +78,7 @@ static void test_second_make_is_fresh(void **state)
         (void) snprintf(file, sizeof(file), "%s/workspaces/id/work/left", f->folder);
         close(creat(file, 0600));
         assert_true(exists(f, "workspaces/id/work/left"));
-        assert_int_equal(workspace_make(f->workspaces, "id", NULL, &paths), 0);
+        assert_int_equal(workspace_make(f->workspaces, "id", NULL, NULL, &paths), 0);
         workspace_paths_done(&paths);
         assert_false(exists(f, "workspaces/id/work/left"));
 }
@@ -90,7 +90,7 @@ static void test_discard_removes_hostile_trees(void **state)
         struct workspace_paths paths;
         char script[512];
 
-        assert_int_equal(workspace_make(f->workspaces, "id", NULL, &paths), 0);
+        assert_int_equal(workspace_make(f->workspaces, "id", NULL, NULL, &paths), 0);
         (void) snprintf(script, sizeof(script),
                         "cd %s && mkdir -p ../../../outside && touch ../../../outside/kept && ln -s ../../../outside link && "
                         "mkdir -p a/b/c/d/e/f/g && touch a/b/c/x && chmod 0 a/b/c && mkdir ro && touch ro/f && chmod 500 ro",
@@ -114,9 +114,9 @@ static void test_unknown_ones_go_after_a_restart(void **state)
         struct fixture *f = *state;
         struct workspace_paths paths;
 
-        assert_int_equal(workspace_make(f->workspaces, "known", NULL, &paths), 0);
+        assert_int_equal(workspace_make(f->workspaces, "known", NULL, NULL, &paths), 0);
         workspace_paths_done(&paths);
-        assert_int_equal(workspace_make(f->workspaces, "stray", NULL, &paths), 0);
+        assert_int_equal(workspace_make(f->workspaces, "stray", NULL, NULL, &paths), 0);
         workspace_paths_done(&paths);
         assert_int_equal(workspaces_discard_unknown(f->workspaces, is_known, NULL), 0);
         assert_true(exists(f, "workspaces/known"));
@@ -133,7 +133,7 @@ static void test_remover_runs_again_for_late_comers(void **state)
                 char id[8];
 
                 (void) snprintf(id, sizeof(id), "s%d", i);
-                assert_int_equal(workspace_make(f->workspaces, id, NULL, &paths), 0);
+                assert_int_equal(workspace_make(f->workspaces, id, NULL, NULL, &paths), 0);
                 workspace_paths_done(&paths);
                 assert_int_equal(workspace_discard(f->workspaces, id), 0);
         }
@@ -155,7 +155,7 @@ static void test_remover_holds_nothing_of_ours(void **state)
         char script[512];
         int fds[2];
 
-        assert_int_equal(workspace_make(f->workspaces, "id", NULL, &paths), 0);
+        assert_int_equal(workspace_make(f->workspaces, "id", NULL, NULL, &paths), 0);
         (void) snprintf(script, sizeof(script), "cd %s && seq -f file%%.0f 20000 | xargs touch", paths.work);
         assert_int_equal(system(script), 0);
         workspace_paths_done(&paths);
