@@ -66,6 +66,26 @@ int cgroup_own_path(char **ret)
         return -ENOENT;
 }
 
+int cgroup_beside_own(const char *relative, char **ret)
+{
+        _cleanup_free_ char *own = NULL;
+        int r = cgroup_own_path(&own);
+
+        if (r < 0)
+                return r;
+        while (strncmp(relative, "../", 3) == 0) {
+                char *slash = strrchr(own, '/');
+
+                if (!slash || slash == own)
+                        return -ENOENT;
+                *slash = '\0';
+                relative += 3;
+        }
+        if (!*relative || strstr(relative, ".."))
+                return -EINVAL;
+        return asprintf(ret, "%s/%s", own, relative) < 0 ? -ENOMEM : 0;
+}
+
 static bool is_reserved(const char *name)
 {
         return streq(name, CGROUP_ROUTERS) || streq(name, CGROUP_HOLD);

@@ -6,6 +6,10 @@
 /* Absolute path of our own cgroup in the mounted v2 tree. -ENOENT: none is mounted. *ret is the caller's. */
 int cgroup_own_path(char **ret);
 
+/* Absolute path of relative seen from our own cgroup; each leading "../" is one level less. Text is joined, not
+ * folders, so that what is said of it can be looked up. -EINVAL: ".." elsewhere. *ret is the caller's. */
+int cgroup_beside_own(const char *relative, char **ret);
+
 /* The controllers that the top of that tree has, as text; "" without one. *ret is the caller's. */
 int cgroup_machine_controllers(char **ret);
 

@@ -89,6 +89,11 @@ envmux_supervisor_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
 envmux_supervisor_SOURCES = supervisor/main.c
 envmux_supervisor_LDADD = $(SUPERVISOR_LIBS)
 
+pkglibexec_PROGRAMS += envmux-hold
+envmux_hold_SOURCES = supervisor/hold.c supervisor/cgroup.c supervisor/cgroup.h
+envmux_hold_CFLAGS = $(AM_CFLAGS)
+envmux_hold_LDADD = libcommon.a
+
 # What editors check a configuration with, printed by the program that reads it.
 if !CROSS_COMPILING
 schemadir = $(pkgdatadir)

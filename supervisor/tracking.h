@@ -27,8 +27,9 @@ enum tracking_mode {
 /* "auto", "cgroup", "process-tree". -EINVAL. */
 int tracking_mode_parse(const char *text, enum tracking_mode *ret);
 
-/* cgroup_root: absolute folder of the cgroup v2 tree; NULL to choose: a child of our own cgroup, named
- * after runtime_dir so that a restarted supervisor finds it again. Logs why what mode asks for cannot
+/* cgroup_root: absolute folder of the cgroup v2 tree, made when missing; or one relative to our own cgroup
+ * ("../other.service"), which is lent by who made it: it must exist, and stays. NULL to choose: a child of our own
+ * cgroup, named after runtime_dir so that a restarted supervisor finds it again. Logs why what mode asks for cannot
  * be had. on_empty runs from the loop when the last process of a session is gone (in
  * process-tree mode: when the worker and its descendants are). */
 int tracking_new(struct event_base *base, enum tracking_mode mode, const char *cgroup_root, const char *runtime_dir,

@@ -32,12 +32,12 @@ static int refuse_root(const char *path, bool is_new)
         return -EOPNOTSUPP;
 }
 
-/* Opens or makes the root; -EOPNOTSUPP where it is no use. */
+/* Opens the root, made where it is ours; -EOPNOTSUPP where it is no use. */
 static int open_root(struct tracking *t, const char *path)
 {
-        bool is_new = mkdir(path, 0755) == 0;
+        bool is_new = !t->is_lent && mkdir(path, 0755) == 0;
 
-        if (!is_new && errno != EEXIST)
+        if (!is_new && !t->is_lent && errno != EEXIST)
                 return -errno;
         _cleanup_fd_ int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
@@ -88,11 +88,18 @@ static void on_inotify(evutil_socket_t fd, _unused_ short what, void *userdata)
 
 int tracking_cgroup_open(struct tracking *t, const char *root, const char *runtime_dir)
 {
-        _cleanup_free_ char *chosen = NULL;
-        int r = root ? 0 : choose_root(runtime_dir, &chosen);
+        _cleanup_free_ char *path = NULL;
+        int r;
 
+        t->is_lent = root && root[0] != '/';
+        if (!root)
+                r = choose_root(runtime_dir, &path);
+        else if (t->is_lent)
+                r = cgroup_beside_own(root, &path);
+        else
+                r = (path = strdup(root)) ? 0 : -ENOMEM;
         if (r >= 0)
-                r = open_root(t, root ? root : chosen);
+                r = open_root(t, path);
         if (r < 0)
                 return r;
         tracking_controllers_open(t, !root);
@@ -123,8 +130,8 @@ int tracking_open_routers(const struct tracking *t)
 
 int tracking_remove_root(struct tracking *t)
 {
-        if (!t->root_path)
-                return 0;
+        if (!t->root_path || t->is_lent)
+                return 0; /* a lent one goes with the unit that owns it */
         int r = cgroup_remove(t->root_fd, ".");
 
         /* "." itself cannot be removed by that name. */

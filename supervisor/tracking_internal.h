@@ -12,6 +12,7 @@ LIST_HEAD(tracked_list, tracked);
 struct tracking {
         struct event_base *base;
         char *root_path;              /* NULL: process trees */
+        bool is_lent;                 /* the root belongs to another unit: neither made nor removed by us */
         int root_fd, inotify_fd;
         unsigned controllers;         /* that sessions have: bits of enum limit_controller */
         struct event *inotify_event;

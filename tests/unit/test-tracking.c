@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -111,6 +112,34 @@ static void test_kill_leaves_nothing_and_says_so(void **state)
         assert_int_not_equal(access(tracked_describe(tracked), F_OK), 0);
         tracked_free(tracked);
         reap_all();
+}
+
+/* A root that another unit lends: named from our own cgroup, neither made nor removed by us. */
+static void test_lent_root(void **state)
+{
+        struct fixture *f = *state;
+        _cleanup_free_ char *own = NULL, *path = NULL, *relative = NULL;
+        struct tracking *lent;
+        struct tracked *tracked;
+
+        if (!tracking_has_cgroups(f->tracking))
+                skip();
+        assert_int_equal(cgroup_own_path(&own), 0);
+        assert_true(asprintf(&path, "%s/envmux-lent-%d", own, getpid()) > 0);
+        assert_true(asprintf(&relative, "envmux-lent-%d", getpid()) > 0);
+        assert_int_equal(tracking_new(f->base, TRACKING_AUTO, relative, f->runtime, on_empty, f, &lent), -ENOENT);
+        assert_int_equal(tracking_new(f->base, TRACKING_AUTO, "a/../../b", f->runtime, on_empty, f, &lent), -EINVAL);
+
+        assert_int_equal(mkdir(path, 0755), 0);
+        assert_int_equal(tracking_new(f->base, TRACKING_AUTO, relative, f->runtime, on_empty, f, &lent), 0);
+        assert_int_equal(tracked_new(lent, "lake", "", "0123", false, NULL, &tracked), 0);
+        assert_int_equal(strncmp(tracked_describe(tracked), path, strlen(path)), 0);
+        assert_int_equal(tracked_remove(tracked), 0);
+        tracked_free(tracked);
+        assert_int_equal(tracking_remove_root(lent), 0);
+        assert_int_equal(access(path, F_OK), 0);
+        tracking_free(lent);
+        assert_int_equal(rmdir(path), 0);
 }
 
 /* Out of descriptors, a session that lives must not count as over. */
@@ -239,6 +268,7 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_kill_leaves_nothing_and_says_so, setup_cgroups, teardown),
+                cmocka_unit_test_setup_teardown(test_lent_root, setup_cgroups, teardown),
                 cmocka_unit_test_setup_teardown(test_what_cannot_be_read_is_not_empty, setup_cgroups, teardown),
                 cmocka_unit_test_setup_teardown(test_another_supervisor_finds_and_adopts, setup_cgroups, teardown),
                 cmocka_unit_test_setup_teardown(test_exit_of_the_last_process_is_told, setup_cgroups, teardown),
