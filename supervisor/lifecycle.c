@@ -311,7 +311,8 @@ static bool is_gone(struct session *s)
                 s->empty_usec = now_usec();
         if (!tracking_has_cgroups(s->supervisor->tracking) && !orphans_are_gone(s))
                 return false;
-        (void) tracked_read_usage(s->tracked, &s->usage);
+        if (tracked_read_usage(s->tracked, &s->usage) >= 0)
+                s->usage.memory_bytes = s->usage.tasks = USAGE_UNKNOWN; /* of nothing */
         return tracked_remove(s->tracked) >= 0;
 }
 

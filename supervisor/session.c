@@ -117,7 +117,11 @@ char *session_end_detail(const struct session *s)
         if (!s->end_failure || failure_from_json(s->end_failure, strlen(s->end_failure), &failure) < 0)
                 return NULL;
         const char *detail = failure_get(failure)->detail;
+        char *whole = NULL;
 
+        /* The one reason whose text says nothing without what follows: clients read both as one sentence. */
+        if (detail && failure_get(failure)->reason == REASON_out_of_memory)
+                return asprintf(&whole, "%s: %s", reason_text(REASON_out_of_memory), detail) < 0 ? NULL : whole;
         return detail ? strdup(detail) : NULL;
 }
 

@@ -38,13 +38,24 @@ static unsigned enable(int root_fd, const char *path, unsigned wanted)
         return has & wanted;
 }
 
+/* Only the top of the whole tree may hold processes and give controllers. In any other group that holds some, cpu and
+ * pids could be enabled, but then nothing below it could hold processes ("domain invalid"). */
+static bool may_give(int root_fd, const char *path)
+{
+        _cleanup_free_ char *type = NULL, *processes = NULL;
+
+        if (cgroup_read(root_fd, path, "cgroup.type", &type) == -ENOENT)
+                return true;
+        return cgroup_read(root_fd, path, "cgroup.procs", &processes) >= 0 && !*processes;
+}
+
 void tracking_controllers_open(struct tracking *t, bool is_root_chosen)
 {
-        /* Above what we made ourselves is our own cgroup: where that is the top of the tree, it may hold
-         * processes and give controllers. */
-        if (is_root_chosen)
+        /* Above what we made ourselves is our own cgroup. */
+        if (is_root_chosen && may_give(t->root_fd, ".."))
                 (void) enable(t->root_fd, "..", CONTROLLER__ALL);
-        t->controllers = enable(t->root_fd, ".", CONTROLLER__ALL);
+        if (may_give(t->root_fd, "."))
+                t->controllers = enable(t->root_fd, ".", CONTROLLER__ALL);
 }
 
 int tracking_controllers_pass_on(struct tracking *t, const char *session_path)

@@ -80,8 +80,8 @@ static int describe(const struct memory *memory, char **ret)
         while (level < LEVEL__MAX && read_counter(memory->fds[level], "oom") <= memory->hits[level])
                 level++;
         if (level == LEVEL_BACKEND && memory->limit)
-                return asprintf(ret, "killed: out of memory (limit %s)", memory->limit) < 0 ? -ENOMEM : 0;
-        return asprintf(ret, "killed: out of memory (%s)", owners[level]) < 0 ? -ENOMEM : 0;
+                return asprintf(ret, "out of memory (limit %s)", memory->limit) < 0 ? -ENOMEM : 0;
+        return asprintf(ret, "out of memory (%s)", owners[level]) < 0 ? -ENOMEM : 0;
 }
 
 bool memory_was_short(struct memory *memory, const char **ret)
@@ -92,6 +92,6 @@ bool memory_was_short(struct memory *memory, const char **ret)
                 if (describe(memory, &memory->sentence) < 0)
                         memory->sentence = NULL;
         }
-        *ret = memory->sentence ? memory->sentence : "killed: out of memory";
+        *ret = memory->sentence ? memory->sentence : "out of memory";
         return true;
 }

@@ -11,7 +11,7 @@ struct memory;
 int memory_new(int folder_fd_consume, const char *limit, struct memory **ret);
 struct memory *memory_free(struct memory *memory);
 
-/* True when something of the backend was killed for that since the worker began; then a sentence for people is in
- * *ret, borrowed: "killed: out of memory (limit 512M)", "… (limit of its user)", "… (limit of its server)",
- * "… (limit of the machine)". */
+/* True when something of the backend was killed for that since the worker began; then the words for people are in
+ * *ret, borrowed: "out of memory (limit 512M)", "… (limit of its user)", "… (limit of its server)",
+ * "… (limit of the machine)"; with the reason's text before it, "killed: out of memory (limit 512M)". */
 bool memory_was_short(struct memory *memory, const char **ret);
