@@ -8,20 +8,11 @@ Both are booted once for each test file. A test that wants some for itself takes
 
 import contextlib
 import os
-import pathlib
 
 import pytest
 
 import machine as machines
 from harness import TOP
-
-DEBS = pathlib.Path(os.environ.get("ENVMUX_DEBS", TOP / "build" / "deb"))
-
-
-def packages():
-    """The built packages; those with debug symbols are left out."""
-    return sorted(path for path in DEBS.glob("*.deb") if "-dbgsym" not in path.name)
-
 
 def boot(machine):
     """Boots it, or skips the test with the reason that the host gives."""
@@ -48,9 +39,9 @@ def bare_machine():
 @pytest.fixture(scope="module")
 def package():
     """The paths of the built packages."""
-    found = packages()
+    found = machines.built_packages()
     if not found:
-        pytest.skip(f"{DEBS.relative_to(TOP) if DEBS.is_relative_to(TOP) else DEBS} holds no package")
+        pytest.skip(f"{os.path.relpath(machines.DEBS, TOP)} holds no package: ./dev deb builds it")
     return found
 
 

@@ -35,6 +35,7 @@ import linux
 from harness import PATIENCE, ROOT, TOP, wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent
+DEBS = pathlib.Path(os.environ.get("ENVMUX_DEBS", TOP / "build" / "deb"))
 HIDDEN = ("/tmp", "/run", "/dev", "/proc", "/sys")
 
 # What a command inside needs on this host; systemd itself needs dbus to be asked anything.
@@ -71,6 +72,11 @@ def why_not():
     if parent is None:
         return "cgroup v2 is not mounted"
     return None
+
+
+def built_packages():
+    """What ./dev deb left, without debug symbols."""
+    return sorted(path for path in DEBS.glob("*.deb") if "-dbgsym" not in path.name)
 
 
 def hidden_folders():
