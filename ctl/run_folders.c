@@ -45,10 +45,10 @@ static int choose_runtime(const char *control, struct run_folders *folders)
 }
 
 /* Others must not be able to put sockets or records where we trust them. */
-static int make_private(const char *path, const char *advice)
+static int make_folder(const char *path, mode_t mode, const char *advice)
 {
         struct stat st;
-        int r = fd_mkdir_parents(path, 0700);
+        int r = fd_mkdir_parents(path, mode);
 
         if (r < 0)
                 return fail(r, "make the folder", path, r == -EACCES || r == -EROFS ? advice : NULL);
@@ -57,6 +57,17 @@ static int make_private(const char *path, const char *advice)
         if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022))
                 return fail(-EPERM, "use", path, "it must be a folder that only you may write to");
         return 0;
+}
+
+static int make_private(const char *path, const char *advice)
+{
+        return make_folder(path, 0700, advice);
+}
+
+/* Backends that root starts as other users must get through to their workspaces. */
+static int make_state(const char *path)
+{
+        return make_folder(path, geteuid() == 0 ? 0711 : 0700, STATE_ADVICE);
 }
 
 static int choose_state_base(char **ret)
@@ -153,7 +164,7 @@ int run_folders_make(const char *control, struct run_folders *ret)
         if (r >= 0)
                 r = take_lock(&folders);
         if (r >= 0)
-                r = make_private(folders.state, STATE_ADVICE);
+                r = make_state(folders.state);
         if (r < 0 && folders.lock_fd >= 0)
                 run_folders_give_up(&folders);
         if (r < 0) {

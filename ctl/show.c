@@ -35,6 +35,7 @@ static const struct row {
         { "Command", "command", TEXT },
         { "Backend PID", "backend_pid", NUMBER },
         { "Worker PID", "worker_pid", NUMBER },
+        { "User", "user", TEXT },
         { "Tracked by", "tracking", TEXT },
         { "In flight", "in_flight", NUMBER },
         { "Clients", "clients", NUMBER },

@@ -61,6 +61,8 @@ static int record_fill(struct supervisor *supervisor, const struct server_config
         record->created_usec = now_realtime_usec();
         record->has_seed = request->has_seed;
         record->seed = request->seed;
+        record->has_uid = record->is_uid_dynamic = request->dynamic_uid > 0;
+        record->uid = request->dynamic_uid;
         record->idle_usec = request->idle_usec > 0 ? request->idle_usec : server->idle_usec;
         record->lifetime_usec = request->lifetime_usec > 0 ? request->lifetime_usec : server->lifetime_usec;
         return r;
@@ -79,6 +81,7 @@ struct session_request lifecycle_request_like(const struct session *s)
                 .seed = record->seed,
                 .labels = record->labels,
                 .config = record->config,
+                .dynamic_uid = record->is_uid_dynamic ? record->uid : 0,
                 .idle_usec = record->idle_usec,
                 .lifetime_usec = record->lifetime_usec,
                 .body_digest = record->is_put ? record->body_digest : NULL,

@@ -17,6 +17,7 @@ struct session_request {
         const char *labels;        /* JSON object text or NULL */
         const char *config;        /* JSON text or NULL */
         usec_t idle_usec, lifetime_usec; /* 0: the server's */
+        uint32_t dynamic_uid;      /* the number of its own that the last generation had; 0: none */
         const char *body_digest;   /* of a PUT, or NULL */
         const char *revive;        /* what its backend goes on with (worker/revive.h), or NULL */
         const char *aliases;       /* with it: of the record */

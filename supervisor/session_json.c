@@ -93,6 +93,7 @@ static void write_state(const struct session *s, struct json_writer *w)
 
 static void write_processes(const struct session *s, struct json_writer *w)
 {
+        const struct record *r = &s->record;
         bool is_over = session_state_is_final(s->state);
 
         if (s->backend_pid > 0 && !is_over)
@@ -100,6 +101,7 @@ static void write_processes(const struct session *s, struct json_writer *w)
         write_text(w, "command", s->command);
         if (s->worker_pid > 0 && !is_over)
                 write_number(w, "worker_pid", (uint64_t) s->worker_pid);
+        write_text(w, "user", r->user);
         write_text(w, "tracking", s->tracking);
         if (!is_over)
                 write_text(w, "workspace", s->paths.work);

@@ -151,7 +151,7 @@ def cgroup_mount():
 class Envmux:
     """`envmux run` with everything private; see the text above."""
 
-    def __init__(self, folder, config=None, *, command=None, arguments=(), env=None, user=None):
+    def __init__(self, folder, config=None, *, command=None, arguments=(), env=None, user=None, program=ENVMUX):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.control = self.folder / "control"
@@ -168,7 +168,7 @@ class Envmux:
             config = path
         served = ["--", *map(str, command)] if command else [str(config)]
         self.process = subprocess.Popen(
-            [ENVMUX, "run", "--listen", "127.0.0.1:0", "--control", self.control, *arguments, *served],
+            [program, "run", "--listen", "127.0.0.1:0", "--control", self.control, *arguments, *served],
             env={**os.environ, "XDG_STATE_HOME": str(self.state), **(env or {})}, **as_user(user),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, errors="replace")
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -168,3 +168,6 @@ tests_unit_test_probe_LDADD = libworker.a $(COMMON_LIBS) $(JSONC_LIBS) $(CMOCKA_
 check_PROGRAMS += tests/unit/test-limits
 tests_unit_test_limits_SOURCES = tests/unit/test-limits.c
 tests_unit_test_limits_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test-sandbox
+tests_unit_test_sandbox_SOURCES = tests/unit/test-sandbox.c
+tests_unit_test_sandbox_LDADD = $(ROUTER_LIBS) $(CMOCKA_LIBS)

@@ -33,7 +33,8 @@ static void test_what_is_written_comes_back(void **state)
                 .has_seed = true, .seed = INT64_MIN, .idle_usec = USEC_INFINITY, .lifetime_usec = 5,
                 .labels = (char[]) { "{\"run\":\"é\"}" }, .config = (char[]) { "{\"size\":4, \"p\":0.80}" }, .is_put = true, .body_digest = "beef",
                 .revive = (char[]) { "{\"clients\":[{\"id\":\"\\u00e9\"}]}" }, .aliases = (char[]) { "[[2,\"t\"]]" },
-                .dormant_usec = UINT64_MAX,
+                .dormant_usec = UINT64_MAX, .has_uid = true, .is_uid_dynamic = true, .uid = 1879048193,
+                .user = (char[]) { "1879048193" },
         };
         struct record back;
 
@@ -52,6 +53,8 @@ static void test_what_is_written_comes_back(void **state)
         assert_string_equal(back.revive, record.revive);
         assert_string_equal(back.aliases, record.aliases);
         assert_true(back.dormant_usec == UINT64_MAX);
+        assert_true(back.has_uid && back.is_uid_dynamic && back.uid == 1879048193);
+        assert_string_equal(back.user, record.user);
         record_done(&back);
 }
 

@@ -1,4 +1,5 @@
 #include "common/fd.h"
+#include "supervisor/account.h"
 #include "supervisor/spawn.h"
 
 #include <fcntl.h>
@@ -9,8 +10,8 @@
 
 #include <cmocka.h>
 
-/* Runs `sh -c script` with its output in a pipe and returns what it said. */
-static char *run(const char *script, const int *fds, size_t n_fds)
+/* Runs `sh -c script` as account with its output in a pipe and returns what it said. */
+static char *run_as(const struct account *account, const char *script, const int *fds, size_t n_fds)
 {
         int pipe_fds[2], pidfd, status;
         pid_t pid;
@@ -20,6 +21,7 @@ static char *run(const char *script, const int *fds, size_t n_fds)
         assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
         struct spawn_request request = {
                 .path = "/bin/sh", .argv = argv, .fds = fds, .n_fds = n_fds, .cgroup_fd = -1, .output_fd = pipe_fds[1],
+                .account = account,
         };
 
         assert_int_equal(spawn_process(&request, &pid, &pidfd), 0);
@@ -29,6 +31,11 @@ static char *run(const char *script, const int *fds, size_t n_fds)
         close(pidfd);
         close(pipe_fds[0]);
         return text;
+}
+
+static char *run(const char *script, const int *fds, size_t n_fds)
+{
+        return run_as(NULL, script, fds, n_fds);
 }
 
 static void test_only_the_given_fds_arrive(void **state)
@@ -69,6 +76,53 @@ static void test_signals_are_reset(void **state)
         assert_string_equal(text, "0000000\n0000000\n");
 }
 
+static void test_another_user_has_no_rights_of_ours(void **state)
+{
+        _cleanup_account_ struct account account = { .groups = NULL };
+
+        if (geteuid() != 0)
+                skip();
+        assert_int_equal(account_find("1879048193", &account), 0);
+        _cleanup_free_ char *text = run_as(&account, "sed -n 's/^Groups:\t *//p;s/^\\([UG]id\\|CapEff\\|NoNewPrivs\\):\t//p' "
+                                                     "/proc/self/status; echo >/proc/1/oom_score_adj || echo refused",
+                                           NULL, 0);
+
+        assert_non_null(strstr(text, "1879048193\t1879048193\t1879048193\t1879048193\n1879048193\t"));
+        assert_non_null(strstr(text, "\n1879048193 \n"));
+        assert_non_null(strstr(text, "\n0000000000000000\n1\n"));
+        assert_non_null(strstr(text, "refused"));
+}
+
+static void test_a_user_is_found_by_name_or_number(void **state)
+{
+        _cleanup_account_ struct account root = { .groups = NULL }, number = { .groups = NULL };
+        struct account none;
+
+        assert_int_equal(account_find("root", &root), 0);
+        assert_int_equal(root.uid, 0);
+        assert_string_equal(root.name, "root");
+        assert_string_equal(root.home, "/root");
+        assert_int_equal(account_find("0", &number), 0);
+        assert_string_equal(number.name, "root");
+        assert_int_equal(account_find("no-such-user", &none), -ENOENT);
+        assert_int_equal(account_find("4294967295", &none), -ENOENT);
+        assert_int_equal(account_find("65535", &none), -ENOENT);
+        assert_int_equal(account_find("", &none), -ENOENT);
+}
+
+static void test_what_a_user_is_told_of_itself(void **state)
+{
+        _cleanup_account_ struct account account = { .groups = NULL };
+
+        assert_int_equal(account_of_uid(1879048193, &account), 0);
+        _cleanup_(account_environment_freep) char **env = account_environment(&account, "/workspace");
+
+        assert_string_equal(env[0], "HOME=/workspace");
+        assert_string_equal(env[1], "USER=1879048193");
+        assert_string_equal(env[2], "LOGNAME=1879048193");
+        assert_null(env[3]);
+}
+
 static void test_a_missing_program_is_an_errno(void **state)
 {
         const char *argv[] = { "nothing", NULL };
@@ -87,6 +141,9 @@ int main(void)
                 cmocka_unit_test(test_only_the_given_fds_arrive),
                 cmocka_unit_test(test_fds_arrive_in_order),
                 cmocka_unit_test(test_signals_are_reset),
+                cmocka_unit_test(test_another_user_has_no_rights_of_ours),
+                cmocka_unit_test(test_a_user_is_found_by_name_or_number),
+                cmocka_unit_test(test_what_a_user_is_told_of_itself),
                 cmocka_unit_test(test_a_missing_program_is_an_errno),
         };
 
