@@ -112,12 +112,12 @@ static int open_unit_cgroup(void)
 
 int main(int argc, char **argv)
 {
-        bool is_release = argc == 2 && streq(argv[1], "--release");
+        bool is_release = argc >= 2 && argc <= 3 && streq(argv[1], "--release");
 
         if (argc == 2 && streq(argv[1], "--version"))
                 return puts(PACKAGE_STRING) < 0;
         if (argc > 1 && !is_release) {
-                fputs("Usage: envmux-hold [--release]; run by envmux-sessions.service, see envmux-hold(8)\n", stderr);
+                fputs("Usage: envmux-hold [--release [FOLDER]]; run by envmux-sessions.service, see envmux-hold(8)\n", stderr);
                 return 2;
         }
         _cleanup_fd_ int cgroup_fd = open_unit_cgroup();
@@ -126,6 +126,8 @@ int main(int argc, char **argv)
                 return fail("no cgroup v2 of our own", cgroup_fd);
         int r = is_release ? release(cgroup_fd) : hold(cgroup_fd);
 
+        if (r >= 0 && argc == 3)
+                r = fd_remove_tree_at(AT_FDCWD, argv[2]);
         if (r < 0)
                 return fail(is_release ? "sessions could not be ended" : "cannot hold the cgroup", r);
         return EXIT_SUCCESS;

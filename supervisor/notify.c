@@ -110,6 +110,11 @@ int notify_store_fd(const char *name, int fd)
         return r < 0 ? r : 0;
 }
 
+void notify_forget_fd(const char *name)
+{
+        (void) sd_notifyf(false, "FDSTOREREMOVE=1\nFDNAME=%s", name);
+}
+
 usec_t notify_watchdog_usec(void)
 {
         uint64_t usec = 0;

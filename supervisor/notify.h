@@ -28,6 +28,8 @@ void notify_reloading(void);
 
 /* Keeps a dup of fd with the manager under name; it comes back through listen_fds_take. */
 int notify_store_fd(const char *name, int fd);
+/* Takes what is stored under name out again. */
+void notify_forget_fd(const char *name);
 
 /* WATCHDOG_USEC, 0 where no watchdog is wanted. */
 usec_t notify_watchdog_usec(void);

@@ -122,6 +122,9 @@ static void finish(struct supervisor *supervisor)
         r = tracking_remove_root(supervisor->tracking);
         if (r < 0)
                 (void) log_warning_errno(r, "cannot remove the cgroup tree");
+        /* Their paths go: who is started after us (systemctl restart keeps what is stored) makes its own. */
+        notify_forget_fd("ipc");
+        notify_forget_fd("control");
         folders_remove(&supervisor->options);
         log_info("stopped");
         event_base_loopexit(supervisor->base, NULL);
