@@ -153,7 +153,7 @@ static void print_sum(const struct row *rows, size_t n)
                 percent += MAX_OF(rows[i].percent, 0.0);
                 memory += MAX_OF(memory_of(rows[i].session), (int64_t) 0);
         }
-        printf("%zu sessions, %.1f%% of a CPU, %s of memory\n", n, percent,
+        printf("%zu session%s, %.1f%% of a CPU, %s of memory\n", n, n == 1 ? "" : "s", percent,
                memory > 0 ? human_bytes((uint64_t) memory, memory_text) : "-");
 }
 

@@ -86,9 +86,12 @@ int cgroup_beside_own(const char *relative, char **ret)
         return asprintf(ret, "%s/%s", own, relative) < 0 ? -ENOMEM : 0;
 }
 
+/* Not "_": systemd-cgls takes an underscore at the beginning for an escape of its own. */
+#define NOBODY "-"
+
 static bool is_reserved(const char *name)
 {
-        return streq(name, CGROUP_ROUTERS) || streq(name, CGROUP_HOLD);
+        return streq(name, CGROUP_ROUTERS) || streq(name, CGROUP_HOLD) || streq(name, NOBODY);
 }
 
 int cgroup_name_escape(const char *name, char *dst, size_t dst_size)
@@ -96,7 +99,7 @@ int cgroup_name_escape(const char *name, char *dst, size_t dst_size)
         size_t used = 0;
 
         if (!*name)
-                return str_copy(dst, dst_size, "_");
+                return str_copy(dst, dst_size, NOBODY);
         bool may_be_plain = !is_reserved(name);
 
         for (const unsigned char *p = (const unsigned char *) name; *p; p++) {
@@ -119,7 +122,7 @@ int cgroup_name_unescape(const char *escaped, char *dst, size_t dst_size)
 {
         size_t used = 0;
 
-        if (streq(escaped, "_"))
+        if (streq(escaped, NOBODY))
                 return str_copy(dst, dst_size, "");
         if (is_reserved(escaped))
                 return -EINVAL;

@@ -18,7 +18,7 @@ int cgroup_machine_controllers(char **ret);
 #define CGROUP_HOLD "hold"
 
 /* A name as one path component: bytes outside [A-Za-z0-9_-] become %xx, so that no name is a
- * control file's; "" becomes "_", and what is CGROUP_ROUTERS or CGROUP_HOLD is escaped whole. -ENAMETOOLONG. */
+ * control file's; "" becomes "-", and what is that, CGROUP_ROUTERS or CGROUP_HOLD is escaped whole. -ENAMETOOLONG. */
 int cgroup_name_escape(const char *name, char *dst, size_t dst_size);
 /* The reverse. -EINVAL: not an escaped name. */
 int cgroup_name_unescape(const char *escaped, char *dst, size_t dst_size);

@@ -9,6 +9,7 @@
 #include "supervisor/session_api.h"
 #include "supervisor/session_logs.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/users.h"
 #include "supervisor/workers.h"
 
 #include <stdio.h>
@@ -100,7 +101,11 @@ static int hello_router(struct peer *peer, const struct ipc_hello *hello)
         if (end == hello->session_id || *end || slot > UINT16_MAX)
                 return -EACCES;
         struct router *router = routers_find(peer->supervisor->routers, (unsigned) slot, hello->token);
+        const struct account *account = users_router(peer->supervisor->users);
 
+        /* Its token stands on its command line, which backends can read. */
+        if (peer->uid != (account ? account->uid : geteuid()))
+                return -EACCES;
         return router ? routers_hello(peer, router, hello->version) : -EACCES;
 }
 

@@ -103,7 +103,7 @@ bool tracked_is_empty(struct tracked *tracked);
 /* Removes the cgroups of an empty session. -EBUSY: a process is still there. */
 int tracked_remove(struct tracked *tracked);
 
-/* "/sys/fs/cgroup/…/lake/_/0123…" (the cgroup's folder) or "process tree of worker 4711"; borrowed. */
+/* "/sys/fs/cgroup/…/lake/-/0123…" (the cgroup's folder) or "process tree of worker 4711"; borrowed. */
 const char *tracked_describe(const struct tracked *tracked);
 
 /* SIGKILL to each child of this process, and of the watch that started it when watch_pid > 0 (which must be our

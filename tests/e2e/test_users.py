@@ -16,6 +16,7 @@ import tempfile
 import pytest
 
 import harness
+import ipc_frames
 from harness import Process, wait_until
 from mcp_client import Client, McpError
 
@@ -259,6 +260,17 @@ def test_a_backend_that_crowds_the_internal_socket_disturbs_nobody(start):
                 assert new.call("whoami")["uids"][0] in RANGE
             assert crowd.result() < 4
         assert good.call("whoami") and session(run, "good")["id"] == before
+
+
+def test_a_backend_that_knows_a_routers_token_is_no_router(start):
+    run = start(tools={"user": "dynamic"})
+    run.runtime.chmod(0o711)  # as a service manager would have made it
+    router = run.routers()[0].command_line()
+    slot, token = (router[router.index(option) + 1] for option in ("--slot", "--token"))
+    hello = ipc_frames.pack("HELLO", role=2, session_id=slot, token=token)
+    with client(run, "tools", "bad") as bad, client(run, "tools", "good") as good:
+        assert bad.call("say", path=str(run.runtime / "sockets" / "supervisor"), frame=hello.hex()) == ""
+        assert good.call("whoami")
 
 
 # ---- routers --------------------------------------------------------------------------------------

@@ -39,6 +39,14 @@ def crowd(path, count):
     return time.monotonic() - begin
 
 
+def say(path, frame):
+    """Sends a frame, given in hex; what comes back, "" for the end of the connection."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        s.connect(path)
+        s.send(bytes.fromhex(frame))
+        return s.recv(65536).hex()
+
+
 TOOLS = {
     "whoami": whoami,
     "read": lambda path: attempt(lambda: open(path, "rb").read(4096).hex()),
@@ -48,6 +56,7 @@ TOOLS = {
     "connect": lambda path: attempt(lambda: connect(path)),
     "kill": lambda pid: attempt(lambda: os.kill(pid, signal.SIGKILL)),
     "crowd": crowd,
+    "say": say,
 }
 
 

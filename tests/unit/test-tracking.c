@@ -253,7 +253,7 @@ static void test_process_tree_kill_with_strays(void **state)
 
 static void test_cgroup_names_round_trip(void **state)
 {
-        static const char *const names[] = { "", "_", "__", "lake", "cgroup.procs", "a/b", "100%", "é", "." };
+        static const char *const names[] = { "", "-", "_", "__", "lake", "cgroup.procs", "a/b", "100%", "é", "." };
         char escaped[64], back[64];
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++) {
