@@ -77,9 +77,11 @@ static void print_details(struct json_object *parameters)
 
         for (size_t i = 0; i < n_notes; i++) {
                 struct json_object *note = json_object_array_get_idx(notes, i);
-                const char *path = field_string(note, "path"), *text = field_string(note, "text");
+                const char *file = field_string(note, "file"), *path = field_string(note, "path");
+                const char *text = field_string(note, "text");
 
-                fprintf(stderr, "  %s%s%s\n", path ? path : "", path && path[0] ? ": " : "", text ? text : "");
+                fprintf(stderr, "  %s%s%s%s%s\n", file ? file : "", file ? ": " : "", path ? path : "",
+                        path && path[0] ? ": " : "", text ? text : "");
         }
         for (size_t i = 0; i < n_candidates; i++)
                 fprintf(stderr, "  %s\n", json_object_get_string(json_object_array_get_idx(candidates, i)));

@@ -36,6 +36,8 @@ struct option_spec {
 
 #define OPTION_CONTROL(ptr)                                                                      \
         { .name = "control", .value_name = "PATH", .help = "control socket of the daemon", .value = (ptr) }
+#define OPTION_DROP_INS(ptr)                                                                     \
+        { .name = "drop-ins", .value_name = "DIR", .help = "read DIR/NAME.json after it", .value = (ptr) }
 #define OPTION_JSON(ptr) { .letter = 'j', .name = "json", .help = "print JSON", .flag = (ptr) }
 
 /* Parses the options of one command, --help included, in any order up to "--". 0: go on, and

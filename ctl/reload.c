@@ -13,7 +13,10 @@ static int print_notes(struct json_object *parameters)
         for (size_t i = 0; i < n; i++) {
                 struct json_object *note = json_object_array_get_idx(notes, i);
 
-                printf("%s: %s\n", field_string(note, "path"), field_string(note, "text"));
+                const char *file = field_string(note, "file"), *path = field_string(note, "path");
+
+                printf("%s%s%s%s%s\n", file ? file : "", file ? ": " : "", path ? path : "", path && *path ? ": " : "",
+                       field_string(note, "text"));
         }
         return CTL_OK;
 }

@@ -13,7 +13,7 @@
 struct run {
         struct run_folders folders;
         struct run_listeners listeners;
-        char *config;
+        char *config, *drop_ins;
 };
 
 static void run_done(struct run *run)
@@ -21,6 +21,7 @@ static void run_done(struct run *run)
         run_listeners_done(&run->listeners);
         run_folders_done(&run->folders);
         free(run->config);
+        free(run->drop_ins);
 }
 
 static int on_ready(void *userdata)
@@ -31,7 +32,7 @@ static int on_ready(void *userdata)
 }
 
 /* The configuration named on the command line, or one made of the command after "--". */
-static int find_config(struct run *run, const char *file, char **command)
+static int find_config(struct run *run, const char *file, const char *drop_ins, char **command)
 {
         int r;
 
@@ -40,12 +41,16 @@ static int find_config(struct run *run, const char *file, char **command)
                 return r < 0 ? ctl_fail("cannot write a configuration: %s", strerror(-r)) : 0;
         }
         run->config = realpath(file, NULL);
-        return run->config ? 0 : ctl_fail("cannot read %s: %s", file, strerror(errno));
+        if (!run->config)
+                return ctl_fail("cannot read %s: %s", file, strerror(errno));
+        if (drop_ins && !(run->drop_ins = realpath(drop_ins, NULL)))
+                return ctl_fail("cannot read %s: %s", drop_ins, strerror(errno));
+        return 0;
 }
 
 /* What the command line said. */
 struct arguments {
-        const char *listen, *control, *tracking, *file;
+        const char *listen, *control, *tracking, *drop_ins, *file;
         char **command;
 };
 
@@ -67,7 +72,7 @@ static int run_all(struct run *run, const struct arguments *arguments)
                 return CTL_USAGE;
         }
         if (arguments->file) {
-                r = watch_child_check(arguments->file);
+                r = watch_child_check(arguments->file, arguments->drop_ins);
                 if (r != 0)
                         return r < 0 ? CTL_FAILED : r;
         }
@@ -82,9 +87,10 @@ static int run_all(struct run *run, const struct arguments *arguments)
                 run_folders_give_up(&run->folders);
                 return r == -EINVAL ? CTL_USAGE : CTL_FAILED;
         }
-        r = find_config(run, arguments->file, arguments->command);
+        r = find_config(run, arguments->file, arguments->drop_ins, arguments->command);
         if (r == 0) {
                 options.config = run->config;
+                options.drop_ins = run->drop_ins;
                 r = watch_run(&options);
         }
         run_folders_remove(&run->folders);
@@ -104,6 +110,7 @@ static int run(const struct command *self, int argc, char **argv)
                 { .name = "tracking", .value_name = "HOW",
                   .help = "how a session's processes are known: auto, cgroup, process-tree (" TRACKING_DEFAULT ")",
                   .value = &arguments.tracking },
+                OPTION_DROP_INS(&arguments.drop_ins),
                 OPTION_CONTROL(&arguments.control),
         };
 
@@ -118,6 +125,8 @@ static int run(const struct command *self, int argc, char **argv)
                 return options_exit(r);
         if (command ? !command[0] || argc > first : argc - first != 1)
                 return usage_error(self, "name one configuration file, or a command after --");
+        if (command && arguments.drop_ins)
+                return usage_error(self, "--drop-ins goes with a configuration file");
         log_init("envmux");
         arguments.command = command;
         arguments.file = command ? NULL : argv[first];
@@ -128,7 +137,7 @@ static int run(const struct command *self, int argc, char **argv)
 
 const struct command command_run = {
         .name = "run",
-        .synopsis = "[--listen ADDR:PORT] [--control PATH] [--tracking HOW] CONFIG | -- COMMAND [ARGUMENT…]",
+        .synopsis = "[--listen ADDR:PORT] [--control PATH] [--tracking HOW] [--drop-ins DIR] CONFIG | -- COMMAND [ARGUMENT…]",
         .summary = "Serve a configuration, or one command, in the foreground",
         .details = "Prints each server's address when ready. Ctrl-C ends every process; a second Ctrl-C at\n"
                    "once. Sockets are in the folder of the control socket, workspaces in $XDG_STATE_HOME,\n"

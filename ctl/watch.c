@@ -65,6 +65,7 @@ static void supervisor_start(struct watch *w)
 {
         struct watch_child child = {
                 .config = w->options->config,
+                .drop_ins = w->options->drop_ins,
                 .tracking = w->options->tracking,
                 .folders = w->options->folders,
                 .listeners = w->options->listeners,

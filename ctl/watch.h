@@ -10,6 +10,7 @@
 
 struct watch_options {
         const char *config;                     /* file */
+        const char *drop_ins;                   /* folder of what is read after it, NULL: none */
         const char *tracking;                   /* the supervisor's --tracking */
         const struct run_folders *folders;
         const struct run_listeners *listeners;

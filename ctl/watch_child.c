@@ -86,7 +86,8 @@ static _noreturn_ void child_exec(const struct watch_child *child, const char *p
         set_number("WATCHDOG_PID", (uint64_t) getpid());
         set_number("WATCHDOG_USEC", child->watchdog_usec);
         execl(path, "envmux-supervisor", "--config", child->config, "--runtime", folders->runtime, "--state",
-              folders->state, "--control", folders->control, "--tracking", child->tracking, (char *) NULL);
+              folders->state, "--control", folders->control, "--tracking", child->tracking,
+              child->drop_ins ? "--drop-ins" : NULL, child->drop_ins, (char *) NULL);
         child_fail(pipe_fd);
 }
 
@@ -117,7 +118,7 @@ pid_t watch_child_start(const struct watch_child *child)
         return error < 0 ? error : pid;
 }
 
-int watch_child_check(const char *config)
+int watch_child_check(const char *config, const char *drop_ins)
 {
         char path[PATH_MAX];
         int status, r = libexec_find("envmux-supervisor", path);
@@ -131,7 +132,8 @@ int watch_child_check(const char *config)
         if (pid < 0)
                 return -errno;
         if (pid == 0) {
-                execl(path, "envmux-supervisor", "--check", "--config", config, (char *) NULL);
+                execl(path, "envmux-supervisor", "--check", "--config", config, drop_ins ? "--drop-ins" : NULL, drop_ins,
+                      (char *) NULL);
                 fprintf(stderr, "envmux run: cannot start %s: %s\n", path, strerror(errno));
                 _exit(EXIT_FAILURE);
         }

@@ -5,6 +5,7 @@
 #include "supervisor/config_schema.h"
 #include "supervisor/config_server.h"
 #include "supervisor/config_server_check.h"
+#include "supervisor/config_sources.h"
 #include "supervisor/config_value.h"
 
 #include <json-c/json.h>
@@ -20,9 +21,9 @@ static const char *const top_names[] = { "mcpServers", "servers", "context_serve
 struct loading {
         struct config *config;
         struct server_config inherited; /* what the top sets for every entry */
-        char *folder;
+        struct config_sources sources;
+        const struct config_source *source; /* the one that is being read */
         struct config_at top;
-        struct json_object *root;
 };
 
 static bool is_among(const char *name, const char *const *names)
@@ -46,15 +47,56 @@ static int append_server(struct config *config, struct server_config *server_con
         return 0;
 }
 
+static void enter(struct loading *l, size_t i)
+{
+        l->source = &l->sources.list[i];
+        l->top.report->file = l->config->files[i];
+}
+
+static bool has_entry(const struct config_source *source, const char *name)
+{
+        struct json_object *map;
+
+        for (const char *const *map_name = map_names; *map_name; map_name++)
+                if (json_object_object_get_ex(source->root, *map_name, &map) &&
+                    json_object_is_type(map, json_type_object) && json_object_object_get_ex(map, name, NULL))
+                        return true;
+        return false;
+}
+
+/* The last word on a name is that of the last file that has it; what it replaces is not read. */
+static bool is_replaced(const struct loading *l, const char *name)
+{
+        for (const struct config_source *s = l->source + 1; s < l->sources.list + l->sources.n; s++)
+                if (has_entry(s, name))
+                        return true;
+        return false;
+}
+
+static void note_replaced(const struct loading *l, const struct config_at *at, const char *name)
+{
+        for (const struct config_source *s = l->source; s > l->sources.list; s--)
+                if (has_entry(s - 1, name)) {
+                        config_report_note(at, "replaces the entry of %s", s[-1].path);
+                        return;
+                }
+}
+
 static int read_entry(struct loading *l, const struct config_at *map, const char *name, struct json_object *entry)
 {
         struct config_at at = config_at_member(map, name);
         struct config_server_context context = {
                 .config = l->config,
                 .inherited = &l->inherited,
-                .folder = l->folder,
+                .file = l->top.report->file,
+                .folder = l->source->folder,
         };
         struct server_config *server = NULL;
+
+        if (is_replaced(l, name))
+                return 0;
+        note_replaced(l, &at, name);
+
         int r = config_server_read(&context, &at, name, entry, &server);
 
         if (r < 0 || !server)
@@ -87,18 +129,20 @@ static int read_map(struct loading *l, const char *map_name, struct json_object 
         return r;
 }
 
-static bool has_map(struct json_object *root)
+static bool has_map(const struct config_source *source)
 {
         for (const char *const *name = map_names; *name; name++)
-                if (json_object_object_get_ex(root, *name, NULL))
+                if (json_object_object_get_ex(source->root, *name, NULL))
                         return true;
         return false;
 }
 
 /* True when the file itself looks like a map of entries that lacks its wrapping. */
-static bool looks_like_map(struct json_object *root)
+static bool lacks_map(const struct config_source *source)
 {
-        json_object_object_foreach(root, name, value) {
+        if (has_map(source))
+                return false;
+        json_object_object_foreach(source->root, name, value) {
                 (void) name;
                 if (json_object_is_type(value, json_type_object) && json_object_object_get_ex(value, "command", NULL))
                         return true;
@@ -109,7 +153,7 @@ static bool looks_like_map(struct json_object *root)
 /* Every key at the top that is neither a map nor ours. */
 static void judge_top(struct loading *l)
 {
-        json_object_object_foreach(l->root, name, value) {
+        json_object_object_foreach(l->source->root, name, value) {
                 struct config_at at = config_at_member(&l->top, name);
 
                 if (!is_among(name, top_names))
@@ -117,19 +161,64 @@ static void judge_top(struct loading *l)
         }
 }
 
-/* Our own keys come first, wherever they stand in the file: entries inherit from them. */
-static int read_own_keys(struct loading *l)
+static int read_own_keys_of(struct loading *l)
 {
         struct config_at at = config_at_member(&l->top, "envmux");
         struct json_object *own;
+
+        if (!json_object_object_get_ex(l->source->root, "envmux", &own))
+                return 0;
+
+        int r = config_schema_read(CONFIG_TOP, &at, own, l->config, &l->inherited);
+
+        if (r >= 0 && json_object_is_type(own, json_type_object) && json_object_object_get_ex(own, "user", NULL))
+                config_server_check_user(&l->top, l->inherited.user, NULL);
+        return r;
+}
+
+/* Our own keys come first, wherever they stand in the files: entries inherit from them. */
+static int read_own_keys(struct loading *l)
+{
         int r = config_schema_defaults(CONFIG_TOP, NULL, l->config);
 
         if (r >= 0)
                 r = config_schema_defaults(CONFIG_SERVER, l->config, &l->inherited);
-        if (r >= 0 && json_object_object_get_ex(l->root, "envmux", &own))
-                r = config_schema_read(CONFIG_TOP, &at, own, l->config, &l->inherited);
-        if (r >= 0)
-                config_server_check_user(&l->top, l->inherited.user, NULL);
+        for (size_t i = 0; r >= 0 && i < l->sources.n; i++) {
+                enter(l, i);
+                r = read_own_keys_of(l);
+        }
+        return r;
+}
+
+/* Every file is whole, and one at least says which servers there are. */
+static void check_maps(struct loading *l)
+{
+        bool has_any = false;
+
+        for (size_t i = 0; i < l->sources.n; i++) {
+                enter(l, i);
+                has_any = has_any || has_map(l->source) || lacks_map(l->source);
+                if (lacks_map(l->source))
+                        config_report_mistake(&l->top,
+                                              "has no \"mcpServers\": wrap the servers as {\"mcpServers\": {…}}");
+        }
+        enter(l, 0);
+        if (!has_any)
+                config_report_mistake(&l->top, "has no \"mcpServers\" (or \"servers\")");
+}
+
+static int read_servers(struct loading *l)
+{
+        int r = 0;
+
+        if (lacks_map(l->source))
+                return 0;
+        judge_top(l);
+
+        json_object_object_foreach(l->source->root, name, value) {
+                if (r >= 0 && is_among(name, map_names))
+                        r = read_map(l, name, value);
+        }
         return r;
 }
 
@@ -140,36 +229,28 @@ static int read_all(struct loading *l)
 
         if (r < 0)
                 return r;
-        if (!has_map(l->root)) {
-                config_report_mistake(&l->top, looks_like_map(l->root)
-                                              ? "has no \"mcpServers\": wrap the servers as {\"mcpServers\": {…}}"
-                                              : "has no \"mcpServers\" (or \"servers\")");
-                if (looks_like_map(l->root))
-                        return 0;
+        check_maps(l);
+        for (size_t i = 0; r >= 0 && i < l->sources.n; i++) {
+                enter(l, i);
+                r = read_servers(l);
         }
-        judge_top(l);
-
-        json_object_object_foreach(l->root, name, value) {
-                if (r >= 0 && is_among(name, map_names))
-                        r = read_map(l, name, value);
-        }
+        enter(l, 0);
         if (r >= 0 && l->config->n_servers == 0 && l->top.report->n_mistakes == n_mistakes)
                 config_report_mistake(&l->top, "no server is enabled that envmux could start");
         return r;
 }
 
-/* The folder of path, absolute; the file has been read, so it is there. */
-static int folder_of(const char *path, char **ret)
+/* The configuration outlives what it was read from. */
+static int name_files(struct loading *l)
 {
-        char *absolute = realpath(path, NULL);
-
-        if (!absolute)
-                return -errno;
-
-        char *slash = strrchr(absolute, '/');
-
-        *slash = '\0';
-        *ret = absolute;
+        l->config->files = calloc(l->sources.n + 1, sizeof(char *));
+        if (!l->config->files)
+                return -ENOMEM;
+        for (size_t i = 0; i < l->sources.n; i++) {
+                l->config->files[i] = strdup(l->sources.list[i].path);
+                if (!l->config->files[i])
+                        return -ENOMEM;
+        }
         return 0;
 }
 
@@ -178,25 +259,20 @@ static void choose_default(struct config *config)
         config->default_server = config->n_servers == 1 ? config->servers[0] : config_find(config, "default");
 }
 
-int config_load(const char *path, struct config **ret, struct config_report *report)
+int config_load(const char *path, const char *drop_ins, struct config **ret, struct config_report *report)
 {
         _cleanup_(config_freep) struct config *config = calloc(1, sizeof(*config));
         struct loading l = { .config = config, .top = { .report = report } };
         size_t n_mistakes = report->n_mistakes;
-        int r = config ? config_file_read(path, report, &l.root) : -ENOMEM;
+        int r = config ? config_sources_read(path, drop_ins, report, &l.sources) : -ENOMEM;
 
-        if (r < 0)
-                return r;
-        r = folder_of(path, &l.folder);
-        if (r < 0)
-                config_report_mistake(&l.top, "its folder cannot be found: %s", strerror(-r));
-        if (r >= 0 && !(config->path = strdup(path)))
-                r = -ENOMEM;
+        if (r >= 0)
+                r = name_files(&l);
         if (r >= 0)
                 r = read_all(&l);
-        json_object_put(l.root);
+        report->file = path;
+        config_sources_done(&l.sources);
         config_schema_done(CONFIG_SERVER, &l.inherited);
-        free(l.folder);
         if (r < 0)
                 return r;
         if (report->n_mistakes > n_mistakes)
@@ -214,7 +290,7 @@ struct config *config_free(struct config *config)
                 config_server_free(config->servers[i]);
         config_schema_done(CONFIG_TOP, config);
         free(config->servers);
-        free(config->path);
+        config_value_free_strings(config->files);
         free(config);
         return NULL;
 }

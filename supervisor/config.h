@@ -51,11 +51,12 @@ struct server_config {
         uint64_t log_bytes_max;      /* ring of stderr lines */
         struct limits session_limits, principal_limits, server_limits; /* the kernel's: of each session, of all of a
                                                                         * principal's sessions, of all sessions */
+        const char *file;         /* of the files of the configuration, the one that its entry is in */
         char *definition_hash;    /* hex; changes when anything that a backend is started with does */
 };
 
 struct config {
-        char *path;
+        char **files;             /* what it was read from, NULL-terminated: the one that was named, then drop-ins */
         struct server_config **servers; /* enabled ones, in file order */
         size_t n_servers;
         const struct server_config *default_server; /* the only one, or "default"; may be NULL */
@@ -73,6 +74,7 @@ struct config {
 /* One mistake or note: "mcpServers.lake.envmux.seeed: unknown key (did you mean "seed"?)". */
 struct config_note {
         bool is_mistake;
+        char *file; /* "" before any is read */
         char *json_path;
         char *text;
 };
@@ -80,13 +82,14 @@ struct config_note {
 struct config_report {
         struct config_note *notes;
         size_t n_notes, n_mistakes;
+        const char *file; /* what is being read: notes from now on are about it; NULL: none */
 };
 
-/* Loads and checks the file at path against the environment. 0 with *ret, the caller's; -EINVAL when
- * the report holds mistakes (every one found, not only the first); other negative errno when the
- * file cannot be read (the report then says so too). The report is filled in every case and freed by
- * config_report_done. */
-int config_load(const char *path, struct config **ret, struct config_report *report);
+/* Loads and checks the file at path, and the drop-ins of a folder unless that is NULL, against the
+ * environment. 0 with *ret, the caller's; -EINVAL when the report holds mistakes (every one found, not
+ * only the first); other negative errno when a file cannot be read (the report then says so too). The
+ * report is filled in every case and freed by config_report_done; path must live as long as it. */
+int config_load(const char *path, const char *drop_ins, struct config **ret, struct config_report *report);
 struct config *config_free(struct config *config);
 DEFINE_CLEANUP(struct config, config_free)
 void config_report_done(struct config_report *report);

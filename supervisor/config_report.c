@@ -48,12 +48,14 @@ int config_report_path(const struct config_at *at, char **ret)
 static int _printf_(3, 0) add(const struct config_at *at, bool is_mistake, const char *format, va_list ap)
 {
         struct config_report *report = at->report;
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *file = strdup(report->file ? report->file : "");
         char *text = NULL;
         int r = config_report_path(at, &path);
 
         if (r < 0)
                 return r;
+        if (!file)
+                return -ENOMEM;
 
         struct config_note *bigger = reallocarray(report->notes, report->n_notes + 1, sizeof(*bigger));
 
@@ -64,6 +66,7 @@ static int _printf_(3, 0) add(const struct config_at *at, bool is_mistake, const
                 return -ENOMEM;
         report->notes[report->n_notes++] = (struct config_note) {
                 .is_mistake = is_mistake,
+                .file = TAKE_PTR(file),
                 .json_path = TAKE_PTR(path),
                 .text = text,
         };
@@ -92,6 +95,7 @@ void config_report_note(const struct config_at *at, const char *format, ...)
 void config_report_done(struct config_report *report)
 {
         for (size_t i = 0; i < report->n_notes; i++) {
+                free(report->notes[i].file);
                 free(report->notes[i].json_path);
                 free(report->notes[i].text);
         }

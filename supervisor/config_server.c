@@ -332,6 +332,7 @@ static int server_new(const struct config_server_context *context, const char *n
 
         if (!server || !(server->name = strdup(name)))
                 return -ENOMEM;
+        server->file = context->file;
 
         int r = config_schema_defaults(CONFIG_SERVER, context->config, server);
 

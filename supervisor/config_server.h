@@ -7,7 +7,8 @@
 struct config_server_context {
         const struct config *config;           /* with its defaults; computed defaults look at it */
         const struct server_config *inherited; /* what the top sets for every entry */
-        const char *folder;                    /* absolute folder of the configuration file */
+        const char *file;                      /* what the entry is in; outlives the server */
+        const char *folder;                    /* its absolute folder */
 };
 
 /* A key of entries that envmux acts on. */

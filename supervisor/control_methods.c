@@ -154,8 +154,9 @@ static void write_notes(struct json_writer *writer, const struct config_report *
 
                 json_writer_text(writer, i ? ",{" : "{");
                 control_write_bool(writer, "mistake", note->is_mistake);
-                control_write_string(writer, "path", note->json_path ? note->json_path : "");
+                control_write_string(writer, "path", note->json_path);
                 control_write_string(writer, "text", note->text);
+                control_write_string(writer, "file", note->file);
                 json_writer_text(writer, "}");
         }
         json_writer_text(writer, "]}");

@@ -106,6 +106,7 @@ static void write_server(struct json_writer *writer, const struct supervisor *su
         write_duration(writer, "idle_timeout_usec", server->idle_usec);
         write_duration(writer, "lifetime_usec", server->lifetime_usec);
         write_duration(writer, "request_timeout_usec", server->request_usec);
+        control_write_string(writer, "file", server->file);
         json_writer_text(writer, "}");
 }
 
@@ -125,6 +126,11 @@ void control_on_servers(struct varlink_call *call, void *userdata)
                 json_writer_text(&answer, comma);
                 json_writer_string(&answer, address);
                 comma = ",";
+        }
+        json_writer_text(&answer, "],\"files\":[");
+        for (size_t i = 0; config->files[i]; i++) {
+                json_writer_text(&answer, i ? "," : "");
+                json_writer_string(&answer, config->files[i]);
         }
         json_writer_text(&answer, "],\"servers\":[");
         for (size_t i = 0; i < config->n_servers; i++) {

@@ -24,6 +24,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/config_server.c supervisor/config_server.h \
 	supervisor/config_server_check.c supervisor/config_server_check.h \
 	supervisor/config_size.c supervisor/config_size.h \
+	supervisor/config_sources.c supervisor/config_sources.h \
 	supervisor/config_text.c supervisor/config_text.h \
 	supervisor/config_value.c supervisor/config_value.h \
 	supervisor/control.c supervisor/control.h supervisor/control_internal.h \

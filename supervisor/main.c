@@ -8,22 +8,25 @@
 #include <limits.h>
 #include <stdio.h>
 
+#define INSTALLED_CONFIG PKGSYSCONFDIR "/envmux.json"
+#define INSTALLED_DROP_INS PKGSYSCONFDIR "/conf.d"
 #define EXIT_USAGE 2 /* a wrong command line or configuration */
 
 enum {
-        OPT_CONFIG = 256, OPT_RUNTIME, OPT_STATE, OPT_CONTROL, OPT_TRACKING, OPT_CGROUP_ROOT, OPT_BACKEND_USER, OPT_ROUTER_USER, OPT_CHECK, OPT_JSON,
+        OPT_CONFIG = 256, OPT_DROP_INS, OPT_RUNTIME, OPT_STATE, OPT_CONTROL, OPT_TRACKING, OPT_CGROUP_ROOT, OPT_BACKEND_USER, OPT_ROUTER_USER, OPT_CHECK, OPT_JSON,
         OPT_SCHEMA, OPT_VERSION, OPT_HELP,
 };
 
 /* What the command line said. */
 struct arguments {
-        const char *config, *runtime, *state, *control, *cgroup_root, *backend_user, *router_user;
+        const char *config, *drop_ins, *runtime, *state, *control, *cgroup_root, *backend_user, *router_user;
         enum tracking_mode tracking;
         bool check, json, schema;
 };
 
 static const struct option long_options[] = {
         { "config", required_argument, NULL, OPT_CONFIG },
+        { "drop-ins", required_argument, NULL, OPT_DROP_INS },
         { "runtime", required_argument, NULL, OPT_RUNTIME },
         { "state", required_argument, NULL, OPT_STATE },
         { "control", required_argument, NULL, OPT_CONTROL },
@@ -41,16 +44,17 @@ static const struct option long_options[] = {
 
 static void print_help(void)
 {
-        puts("Usage: envmux-supervisor --config FILE [--runtime DIR] [--state DIR] [--control PATH]\n"
-             "                         [--tracking auto|cgroup|process-tree] [--cgroup-root DIR]\n"
-             "                         [--backend-user USER] [--router-user USER]\n"
-             "       envmux-supervisor --check [--json] FILE\n"
+        puts("Usage: envmux-supervisor --config FILE [--drop-ins DIR] [--runtime DIR] [--state DIR]\n"
+             "                         [--control PATH] [--tracking auto|cgroup|process-tree]\n"
+             "                         [--cgroup-root DIR] [--backend-user USER] [--router-user USER]\n"
+             "       envmux-supervisor --check [--json] [--drop-ins DIR] [FILE]\n"
              "       envmux-supervisor --schema\n"
              "\n"
              "Starts and ends the backends of envmux and keeps its routers running. It is started by systemd\n"
              "or by `envmux run`, which hand it its listening sockets; see envmux-supervisor(8).\n"
              "\n"
              "  --config FILE       the configuration, envmux.json(5)\n"
+             "  --drop-ins DIR      and what is read after it: files DIR/NAME.json, in the order of their names\n"
              "  --runtime DIR       sockets and records (default $RUNTIME_DIRECTORY, else /run/envmux)\n"
              "  --state DIR         workspaces (default $STATE_DIRECTORY, else /var/lib/envmux)\n"
              "  --control PATH      control socket (default: control in the runtime folder)\n"
@@ -60,7 +64,9 @@ static void print_help(void)
              "                      (default: one below our own)\n"
              "  --backend-user USER who backends run as where their configuration names no user\n"
              "  --router-user USER  who routers run as, shut into the folder of sockets\n"
-             "  --check             say everything that is wrong with the configuration, exit with 2 if anything is\n"
+             "  --check             say everything that is wrong with the configuration, exit with 2 if anything is;\n"
+             "                      without FILE the installed one: " INSTALLED_CONFIG "\n"
+             "                      with the drop-ins of " INSTALLED_DROP_INS "\n"
              "  --json              with --check: as JSON\n"
              "  --schema            print the JSON Schema of the configuration\n"
              "  --version, --help");
@@ -80,6 +86,7 @@ static int arguments_parse(int argc, char **argv, struct arguments *ret)
         for (int c; (c = getopt_long(argc, argv, "", long_options, NULL)) >= 0;)
                 switch (c) {
                 case OPT_CONFIG: ret->config = optarg; break;
+                case OPT_DROP_INS: ret->drop_ins = optarg; break;
                 case OPT_RUNTIME: ret->runtime = optarg; break;
                 case OPT_STATE: ret->state = optarg; break;
                 case OPT_CONTROL: ret->control = optarg; break;
@@ -99,6 +106,10 @@ static int arguments_parse(int argc, char **argv, struct arguments *ret)
                 }
         if (ret->check && !ret->config && optind == argc - 1)
                 ret->config = argv[optind++];
+        if (ret->check && !ret->config && optind == argc) {
+                ret->config = INSTALLED_CONFIG;
+                ret->drop_ins = ret->drop_ins ? ret->drop_ins : INSTALLED_DROP_INS;
+        }
         if (optind < argc) {
                 fprintf(stderr, "envmux-supervisor: %s: no such argument\n", argv[optind]);
                 return EXIT_USAGE;
@@ -149,27 +160,28 @@ static int find_libexec(char ret[static PATH_MAX])
         return str_copy(ret, PATH_MAX, PKGLIBEXECDIR);
 }
 
-static int load(const char *path, struct config **ret)
+static int load(const char *path, const char *drop_ins, struct config **ret)
 {
         struct config_report report = { .notes = NULL };
-        int r = config_load(path, ret, &report);
+        int r = config_load(path, drop_ins, ret, &report);
 
-        check_print_report(stderr, path, &report);
+        check_print_report(stderr, &report);
         config_report_done(&report);
         return r;
 }
 
 static int serve(const struct arguments *arguments)
 {
-        _cleanup_free_ char *config_path = NULL, *runtime = NULL, *state = NULL, *control = NULL;
+        _cleanup_free_ char *config_path = NULL, *drop_ins = NULL, *runtime = NULL, *state = NULL, *control = NULL;
         _cleanup_(supervisor_freep) struct supervisor *supervisor = NULL;
-        struct config *config;
+        struct config *config = NULL;
         char libexec[PATH_MAX];
-
-        if (load(arguments->config, &config) < 0)
-                return EXIT_USAGE;
         int r = make_absolute(arguments->config, &config_path);
 
+        if (r >= 0 && arguments->drop_ins)
+                r = make_absolute(arguments->drop_ins, &drop_ins);
+        if (r >= 0 && load(config_path, drop_ins, &config) < 0)
+                return EXIT_USAGE;
         if (r >= 0)
                 r = make_absolute(first_of(arguments->runtime, getenv("RUNTIME_DIRECTORY"), "/run/envmux"), &runtime);
         if (r >= 0)
@@ -188,6 +200,7 @@ static int serve(const struct arguments *arguments)
         }
         const struct supervisor_options options = {
                 .config = config_path,
+                .drop_ins = drop_ins,
                 .runtime = runtime,
                 .state = state,
                 .control = control,
@@ -211,7 +224,7 @@ int main(int argc, char **argv)
         if (arguments.schema)
                 return check_print_schema();
         if (arguments.check)
-                return check_run(arguments.config, arguments.json);
+                return check_run(arguments.config, arguments.drop_ins, arguments.json);
         log_init("envmux-supervisor");
         return serve(&arguments);
 }

@@ -224,7 +224,7 @@ static char **entry_environment(const struct server_config *server, char *const 
 static int prepare_spawn(struct prepare *p, const struct server_config *server, int output_fd)
 {
         const struct supervisor_options *options = &p->supervisor->options;
-        _cleanup_free_ char *path = NULL, *folder = strdup(options->config);
+        _cleanup_free_ char *path = NULL, *folder = strdup(server->file);
         _cleanup_account_ struct account account = { .groups = NULL };
         int is_other = users_of_prepare(p->supervisor->users, server, &account);
 

@@ -33,6 +33,13 @@ void supervisor_unobserve(struct supervisor *supervisor, struct session_observer
         TAILQ_REMOVE(&supervisor->observers, observer, entry);
 }
 
+/* What was read beside the file that everybody knows of. */
+static void log_drop_ins(const struct config *config)
+{
+        for (size_t i = 1; config->files[i]; i++)
+                log_info("read %s, too", config->files[i]);
+}
+
 /* ---- reload ----------------------------------------------------------------------------------- */
 
 /* Sessions of servers that are gone drain; all others stay as they are. */
@@ -64,7 +71,7 @@ int supervisor_reload(struct supervisor *supervisor, struct config_report *repor
         if (supervisor->is_stopping)
                 return -ESHUTDOWN;
         notify_reloading();
-        int r = config_load(supervisor->options.config, &config, report);
+        int r = config_load(supervisor->options.config, supervisor->options.drop_ins, &config, report);
 
         if (r >= 0) {
                 config_free(supervisor->config);
@@ -75,6 +82,7 @@ int supervisor_reload(struct supervisor *supervisor, struct config_report *repor
                 admission_reconsider(supervisor->admission);
                 routers_reconfigure(supervisor->routers);
                 users_warn(supervisor->users);
+                log_drop_ins(config);
                 log_info("configuration read again: %zu servers", config->n_servers);
         } else
                 log_error("%s holds mistakes: everything stays as it was", supervisor->options.config);
@@ -95,9 +103,12 @@ static void on_reload_signal(_unused_ evutil_socket_t signal, _unused_ short wha
         struct config_report report = { .notes = NULL };
 
         (void) supervisor_reload(supervisor, &report);
-        for (size_t i = 0; i < report.n_notes; i++)
-                log_line(report.notes[i].is_mistake ? LOG_ERR : LOG_NOTICE, "%s: %s: %s", supervisor->options.config,
-                         report.notes[i].json_path, report.notes[i].text);
+        for (size_t i = 0; i < report.n_notes; i++) {
+                const struct config_note *note = &report.notes[i];
+
+                log_line(note->is_mistake ? LOG_ERR : LOG_NOTICE, "%s: %s%s%s", note->file, note->json_path,
+                         *note->json_path ? ": " : "", note->text);
+        }
         config_report_done(&report);
 }
 
@@ -127,6 +138,7 @@ static void on_routers_up(struct supervisor *supervisor)
         /* Ready and ending at once would be asked to end a second time, which kills. */
         if (supervisor->is_stopping)
                 return;
+        log_drop_ins(supervisor->config);
         log_info("ready: %zu server%s, %u router%s", supervisor->config->n_servers,
                  supervisor->config->n_servers == 1 ? "" : "s", supervisor->config->routers,
                  supervisor->config->routers == 1 ? "" : "s");

@@ -35,6 +35,7 @@ enum loop_priority {
 /* What main() was told; strings are absolute paths and outlive the supervisor. */
 struct supervisor_options {
         const char *config, *runtime, *state;
+        const char *drop_ins;       /* folder of what is read after config, NULL: none */
         const char *control;        /* NULL: RUNTIME/control */
         enum tracking_mode tracking;
         const char *cgroup_root;    /* NULL: choose (supervisor/tracking.h) */

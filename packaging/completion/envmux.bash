@@ -22,7 +22,7 @@ _envmux() {
     local cur prev words cword command i
     local -a control=()
     local -A options=(
-        [run]="--listen --control --tracking"
+        [run]="--listen --control --tracking --drop-ins"
         [ps]="--all --server --json --control"
         [show]="--json --control"
         [top]="--server --delay --count --sort --json --control"
@@ -33,7 +33,7 @@ _envmux() {
         [servers]="--json --control"
         [metrics]="--json --control"
         [reload]="--json --control"
-        [check]="--json"
+        [check]="--drop-ins --json"
     )
 
     # ":" ends a word for readline, but not for us: addresses and keys hold it.
@@ -60,7 +60,7 @@ _envmux() {
         fi
     done
     case $prev in
-    --control)
+    --control | --drop-ins)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur")
         return
         ;;

@@ -234,7 +234,7 @@ def test_default_control_socket(tmp_path, run):
 @pytest.mark.parametrize("arguments", [
     [], ["nonsense"], ["ps", "extra"], ["ps", "--nonsense"], ["show"], ["show", "a", "b"], ["logs", "-n", "many", "a"],
     ["logs", "-n"], ["top", "-d", "0"], ["top", "-n", "x"], ["top", "-o", "age"], ["stop"], ["stop", "--all", "a"], ["call"], ["call", "--url", "ftp://x"], ["call", "-t", "0", "x"],
-    ["check"],
+    ["check", "a", "b"], ["run", "--drop-ins", "/", "--", "true"],
 ], ids=str)
 def test_usage_mistakes(arguments):
     done = envmux_command(*arguments)

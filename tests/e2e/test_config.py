@@ -255,9 +255,38 @@ def test_a_good_file_is_summed_up(tmp_path):
     answer = json.loads(check(path, "--json").stdout)
     assert answer["file"] == str(path)
     assert answer["servers"] == [
-        {"name": "a", "transport": "stdio", "command": "sh", "paths": ["/a/mcp"]},
-        {"name": "default", "transport": "http", "command": "sh", "paths": ["/default/mcp", "/mcp"]},
+        {"name": "a", "transport": "stdio", "command": "sh", "paths": ["/a/mcp"], "file": str(path)},
+        {"name": "default", "transport": "http", "command": "sh", "paths": ["/default/mcp", "/mcp"], "file": str(path)},
     ]
+    assert answer["files"] == [str(path)]
+
+
+def test_drop_ins_are_checked_with_it(tmp_path):
+    path = write(tmp_path, {"mcpServers": {"a": ENTRY, "b": ENTRY}})
+    (tmp_path / "conf.d").mkdir()
+    drop_in = tmp_path / "conf.d" / "b.json"
+    drop_in.write_text('{\n  "mcpServers": {"b": {"command": "sh", "args": ["-v"]}}}')
+    done = check(path, "--drop-ins", tmp_path / "conf.d")
+    assert (done.returncode, done.stdout.splitlines()) == (0, [
+        f"{drop_in}: mcpServers.b: note: replaces the entry of {path}",
+        f"{path}, {drop_in}: 2 servers: a at /a/mcp, b at /b/mcp",
+    ])
+    answer = json.loads(check(path, "--drop-ins", tmp_path / "conf.d", "--json").stdout)
+    assert answer["files"] == [str(path), str(drop_in)]
+    assert {server["name"]: server["file"] for server in answer["servers"]} == {"a": str(path), "b": str(drop_in)}
+    assert [note["file"] for note in answer["notes"]] == [str(drop_in)]
+
+    drop_in.write_text('{\n  "mcpServers": {]}')
+    done = check(path, "--drop-ins", tmp_path / "conf.d")
+    assert (done.returncode, done.stdout) == (2, f"{drop_in}: 2:18: not JSON: quoted object property name expected\n")
+    assert check(path).returncode == 0  # a file that is named is read alone
+
+
+def test_without_a_file_the_installed_configuration_is_checked():
+    path = harness.ROOT / "etc" / "envmux" / "envmux.json"
+    done = subprocess.run([harness.ENVMUX, "check", "--json"], capture_output=True, text=True)
+    assert json.loads(done.stdout)["file"] == str(path)
+    assert done.returncode == (0 if path.exists() else 2)
 
 
 def test_syntax_errors_say_where(tmp_path):

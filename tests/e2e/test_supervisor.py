@@ -5,6 +5,7 @@ import concurrent.futures
 import functools
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -395,6 +396,38 @@ def test_reload_adds_removes_and_refuses(envmux, tmp_path):
     wait_until(lambda: {s["server"] for s in run.sessions()} == {"lake", "sea"}, "the end of the pond's session")
     assert put(run, "k", {}, server="pond")[0] == 404
     assert get(run, "k")[1]["id"] == kept["id"]
+
+
+def test_reload_reads_drop_ins_again(envmux, tmp_path):
+    """A new one, a changed one, one with a mistake, and one that went; sessions of the rest stay."""
+    lake = {"command": "frozen-lake", "args": ["--seed", "${envmux:seed}"]}
+    config, folder = tmp_path / "envmux.json", tmp_path / "conf.d"
+    config.write_text(json.dumps({"mcpServers": {"lake": lake}}))
+    folder.mkdir()
+    run = envmux(config, arguments=["--drop-ins", folder])
+    assert run.http("PUT", "/lake/s/stays", {})[0] == 201
+    stays = run.sessions()[0]["id"]
+    assert "FILE" not in run.ctl("servers").stdout
+
+    pond = folder / "pond.json"
+    pond.write_text(json.dumps({"mcpServers": {"pond": lake}}))
+    run.ctl("reload")
+    assert run.http("PUT", "/pond/s/k", {})[0] == 201
+    known = json.loads(run.ctl("servers", "--json").stdout)
+    assert known["files"] == [str(config), str(pond)]
+    assert {server["name"]: server["file"] for server in known["servers"]} == {"lake": str(config), "pond": str(pond)}
+    assert re.search(r"^pond .* pond.json$", run.ctl("servers").stdout, re.MULTILINE)
+
+    pond.write_text('{"mcpServers": {"pond": {"command": 1}}}')
+    refused = run.ctl("reload", check=False)
+    assert refused.returncode == 2
+    assert f"{pond}: mcpServers.pond.command: must be a string" in refused.stderr
+    assert run.http("PUT", "/pond/s/other", {})[0] == 201
+
+    pond.unlink()
+    run.ctl("reload")
+    assert run.http("PUT", "/pond/s/late", {})[0] == 404
+    wait_until(lambda: [s["id"] for s in run.sessions()] == [stays], "the sessions of the server that is gone end")
 
 
 def test_reload_changes_the_number_of_routers(envmux, tmp_path):

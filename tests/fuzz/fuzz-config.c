@@ -43,7 +43,7 @@ static void check_load(const char *path)
 {
         _cleanup_(config_freep) struct config *config = NULL;
         struct config_report report = {};
-        int r = config_load(path, &config, &report);
+        int r = config_load(path, NULL, &config, &report);
 
         assert(r == (report.n_mistakes > 0 ? -EINVAL : 0));
         assert(!config == (r < 0));

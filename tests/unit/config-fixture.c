@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -37,30 +38,46 @@ void fixture_write(const struct fixture *f, const char *name, const char *text)
         assert_int_equal(fd_write_file_atomic_at(AT_FDCWD, path, text, strlen(text), 0600), 0);
 }
 
-static char *describe(const struct config_report *report)
+void fixture_drop_in(struct fixture *f, const char *name, const char *text)
+{
+        _cleanup_free_ char *folder = NULL, *file = NULL;
+
+        assert_true(asprintf(&folder, "%s/conf.d", f->folder) > 0);
+        assert_true(asprintf(&file, "conf.d/%s", name) > 0);
+        assert_true(mkdir(folder, 0700) == 0 || errno == EEXIST);
+        fixture_write(f, file, text);
+        f->has_drop_ins = true;
+}
+
+static char *describe(const struct config_report *report, bool with_files)
 {
         char *text = NULL;
         size_t size;
         FILE *stream = open_memstream(&text, &size);
 
         assert_non_null(stream);
-        for (size_t i = 0; i < report->n_notes; i++)
-                fprintf(stream, "%s: %s%s\n", report->notes[i].json_path, report->notes[i].is_mistake ? "" : "note: ",
-                        report->notes[i].text);
+        for (size_t i = 0; i < report->n_notes; i++) {
+                const struct config_note *note = &report->notes[i];
+
+                fprintf(stream, "%s%s%s: %s%s\n", with_files ? strrchr(note->file, '/') + 1 : "", with_files ? ": " : "",
+                        note->json_path, note->is_mistake ? "" : "note: ", note->text);
+        }
         fclose(stream);
         return text;
 }
 
 int fixture_load(struct fixture *f, const char *text)
 {
-        _cleanup_free_ char *path = NULL;
+        _cleanup_free_ char *path = NULL, *drop_ins = NULL;
 
         forget(f);
         fixture_write(f, "envmux.json", text);
         assert_true(asprintf(&path, "%s/envmux.json", f->folder) > 0);
 
-        int r = config_load(path, &f->config, &f->report);
+        assert_true(asprintf(&drop_ins, "%s/conf.d", f->folder) > 0);
 
-        f->said = describe(&f->report);
+        int r = config_load(path, f->has_drop_ins ? drop_ins : NULL, &f->config, &f->report);
+
+        f->said = describe(&f->report, f->has_drop_ins);
         return r;
 }

@@ -86,6 +86,10 @@ tests_unit_test_config_cases_SOURCES = tests/unit/test-config-cases.c $(CONFIG_F
 tests_unit_test_config_cases_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 EXTRA_DIST += tests/unit/config-cases.txt
 
+check_PROGRAMS += tests/unit/test-config-sources
+tests_unit_test_config_sources_SOURCES = tests/unit/test-config-sources.c $(CONFIG_FIXTURE)
+tests_unit_test_config_sources_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test-config-parts
 tests_unit_test_config_parts_SOURCES = tests/unit/test-config-parts.c $(CONFIG_FIXTURE)
 tests_unit_test_config_parts_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)

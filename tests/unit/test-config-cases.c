@@ -113,7 +113,7 @@ static void a_file_that_cannot_be_read_is_reported(void **state)
         struct config *config = NULL;
         struct config_report report = {};
 
-        assert_int_equal(config_load("/no/such/file", &config, &report), -ENOENT);
+        assert_int_equal(config_load("/no/such/file", NULL, &config, &report), -ENOENT);
         assert_null(config);
         assert_int_equal(report.n_mistakes, 1);
         assert_string_equal(report.notes[0].text, "cannot be read: No such file or directory");

@@ -89,7 +89,7 @@ static _noreturn_ void serve(int listen_fd, int ready_fd, struct fixture *f_cons
         TAILQ_INIT(&supervisor->observers);
         supervisor->sessions = session_table_new();
         fill_table(&host);
-        if (config_load(f_consume->config, &supervisor->config, &report) < 0)
+        if (config_load(f_consume->config, NULL, &supervisor->config, &report) < 0)
                 exit(1);
         supervisor->config->routers = 0;
         supervisor->options.runtime = "/nonexistent";
