@@ -1,7 +1,7 @@
 /* Reading what sessions use, when somebody asks. */
 #include "supervisor/control_internal.h"
 
-#define READ_MAX 32 /* sessions at one call: one to two milliseconds */
+#define READ_USEC (2 * USEC_PER_MSEC) /* at one call; a session takes about a tenth of a millisecond */
 
 void control_usage_read(struct session *session)
 {
@@ -22,16 +22,17 @@ bool control_usage_read_some(const struct control *control, const char *server, 
 {
         const struct session_table *table = control->supervisor->sessions;
         struct session *s = session_find_id(table, at);
-        unsigned n = 0;
+        usec_t until = usec_add(now_usec(), READ_USEC);
+        bool is_over = false;
 
         /* The one to go on with may be gone: those that were read are passed over. */
         if (!s || session_state_is_final(s->state))
                 s = session_next(table, NULL);
-        for (; s && n < READ_MAX; s = session_next(table, s)) {
+        for (; s && !is_over; s = session_next(table, s)) {
                 if (!is_due(s, server, since_usec))
                         continue;
                 control_usage_read(s);
-                n++;
+                is_over = usec_until(until) == 0;
         }
         if (s)
                 (void) str_copy(at, IPC_ID_SIZE, s->record.id);
