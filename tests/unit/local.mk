@@ -175,3 +175,7 @@ tests_unit_test_limits_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test-sandbox
 tests_unit_test_sandbox_SOURCES = tests/unit/test-sandbox.c
 tests_unit_test_sandbox_LDADD = $(ROUTER_LIBS) $(CMOCKA_LIBS)
+
+check_PROGRAMS += tests/unit/test-memory
+tests_unit_test_memory_SOURCES = tests/unit/test-memory.c
+tests_unit_test_memory_LDADD = libworker.a libsupervisor.a $(COMMON_LIBS) $(JSONC_LIBS) $(CMOCKA_LIBS)
