@@ -1,8 +1,15 @@
 # Man pages, shell completion, units, configuration: what an installation has beside its programs.
 
-dist_man_MANS += packaging/man/envmux-supervisor.8
-dist_man_MANS += packaging/man/envmux.json.5
-dist_man_MANS += packaging/man/envmux.1
+dist_man_MANS += \
+	packaging/man/envmux.1 \
+	packaging/man/envmux.json.5 \
+	packaging/man/envmux.service.8 packaging/man/envmux.socket.8 \
+	packaging/man/envmux-sessions.service.8 packaging/man/envmux.slice.8 \
+	packaging/man/envmux-hold.8 \
+	packaging/man/envmux-router.8 \
+	packaging/man/envmux-supervisor.8 \
+	packaging/man/envmux-worker.8 \
+	packaging/man/frozen-lake.8
 
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = packaging/completion/envmux.bash
