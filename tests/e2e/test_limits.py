@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from control_helpers import put, show
+from control_helpers import envmux_command, put, show
+from harness import cgroup_mount, wait_until
 from mcp_client import Client
 
 LIMITS = {"memory_max": "512M", "tasks_max": 64, "cpu_quota": "150%", "cpu_weight": "idle"}
@@ -144,3 +145,27 @@ def test_top_shows_who_is_busy(run):
         return
     assert [s["key"] for s in sessions] == ["busy", "quiet"]
     assert sessions[0]["cpu_percent"] > sessions[1]["cpu_percent"] >= 0
+
+
+def test_check_says_what_has_no_effect_on_this_machine(tmp_path):
+    path = tmp_path / "envmux.json"
+    path.write_text(json.dumps(CONFIG))
+    mount = cgroup_mount()
+    machine = open(os.path.join(mount, "cgroup.controllers")).read().split() if mount else []
+    done = envmux_command("check", path)
+    assert done.returncode == 0
+    needs = {"memory_max": "memory", "tasks_max": "pids", "cpu_quota": "cpu", "cpu_weight": "cpu"}
+    for name, controller in needs.items():
+        said = f'{path}: {name}: note: has no effect on this machine: its cgroups have no controller "{controller}"'
+        assert (said in done.stdout + done.stderr) == (controller not in machine), done.stdout + done.stderr
+
+
+def test_a_reload_says_again_what_cannot_be_enforced(envmux):
+    """And only when there is something."""
+    run = envmux({"mcpServers": {"lake": {"command": "frozen-lake"}}}, arguments=["--tracking", "process-tree"])
+    run.ctl("reload")
+    assert "cannot be enforced" not in run.log()
+    (run.folder / "config.json").write_text(json.dumps(CONFIG))
+    run.ctl("reload")
+    wait_until(lambda: "memory_max, tasks_max, cpu_quota, cpu_weight cannot be enforced here: "
+                       "sessions are not tracked by cgroup" in run.log(), "the log says it")
