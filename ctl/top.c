@@ -153,8 +153,10 @@ static void print_sum(const struct row *rows, size_t n)
                 percent += MAX_OF(rows[i].percent, 0.0);
                 memory += MAX_OF(memory_of(rows[i].session), (int64_t) 0);
         }
-        printf("%zu session%s, %.1f%% of a CPU, %s of memory\n", n, n == 1 ? "" : "s", percent,
-               memory > 0 ? human_bytes((uint64_t) memory, memory_text) : "-");
+        printf("%zu session%s, %.1f%% of a CPU", n, n == 1 ? "" : "s", percent);
+        if (memory > 0)
+                printf(", %s of memory", human_bytes((uint64_t) memory, memory_text));
+        putchar('\n');
 }
 
 static int print_table(const struct top *top, const struct row *rows, size_t n)
