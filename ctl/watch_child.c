@@ -21,11 +21,22 @@ static _noreturn_ void child_fail(int pipe_fd)
         _exit(EXIT_FAILURE);
 }
 
+/* A copy beyond the numbers that the supervisor's sockets get. */
+static int move_fd(int fd, int command)
+{
+        int copy = fcntl(fd, command, LISTEN_FDS_START + CHILD_FDS_MAX + 1);
+
+        /* The kernel's word for a number beyond the limit. */
+        if (copy < 0 && errno == EINVAL)
+                errno = EMFILE;
+        return copy;
+}
+
 /* fds become 3, 4, …; all move out of the way first, since source and target numbers overlap. */
 static void place_fds(int *fds, size_t n, int pipe_fd)
 {
         for (size_t i = 0; i < n; i++) {
-                fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, LISTEN_FDS_START + CHILD_FDS_MAX + 1);
+                fds[i] = move_fd(fds[i], F_DUPFD_CLOEXEC);
                 if (fds[i] < 0)
                         child_fail(pipe_fd);
         }
@@ -74,10 +85,15 @@ static _noreturn_ void child_exec(const struct watch_child *child, const char *p
         sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
         (void) signal(SIGPIPE, SIG_DFL);
-        pipe_fd = fcntl(pipe_fd, F_DUPFD_CLOEXEC, LISTEN_FDS_START + CHILD_FDS_MAX + 1);
+
+        int moved_fd = move_fd(pipe_fd, F_DUPFD_CLOEXEC);
+
+        if (moved_fd < 0)
+                child_fail(pipe_fd);
+        pipe_fd = moved_fd;
         place_fds(fds, n_fds, pipe_fd);
         /* Inherited on purpose: folders stay locked until the supervisor, too, is gone. */
-        if (fcntl(folders->lock_fd, F_DUPFD, LISTEN_FDS_START + CHILD_FDS_MAX + 1) < 0)
+        if (move_fd(folders->lock_fd, F_DUPFD) < 0)
                 child_fail(pipe_fd);
         set_number("LISTEN_PID", (uint64_t) getpid());
         set_number("LISTEN_FDS", n_fds);

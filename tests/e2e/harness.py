@@ -5,7 +5,7 @@
         run.url                                        # http://127.0.0.1:PORT
         run.mcp("lake", key="k")                       # http://127.0.0.1:PORT/lake/s/k/mcp
         run.ctl("ps", "--json")                        # `envmux ps` on its control socket
-        run.sessions()                                 # its parsed `ps --json`
+        run.sessions()                                 # its parsed `ps --json`, without probes
         run.supervisor(), run.routers(), run.workers() # Processes, by name
         run.stop()                                     # or at the end of the test
 
@@ -244,8 +244,8 @@ class Envmux:
         return done
 
     def sessions(self):
-        """`envmux ps --json`: a list of objects."""
-        return json.loads(self.ctl("ps", "--json").stdout)
+        """`envmux ps --json` without probes, which end when they have found out what they came for: a list of objects."""
+        return [session for session in json.loads(self.ctl("ps", "--json").stdout) if session["kind"] != "probe"]
 
     def http(self, method, path, body=None, headers=None, timeout=PATIENCE):
         """One plain request; returns (status, headers, bytes) whatever the status."""

@@ -193,7 +193,7 @@ def test_fifty_first_requests_share_one_probe(place):
     made = place("slow", top={"max_starting": 100})  # none of the sessions will get a request
     asked = [made.router.ask("it", key=f"k{i}") for i in range(50)]
     made.backend()
-    assert len(made.probes()) == 1 and len(made.run.sessions()) == 1
+    assert len(made.probes()) == 1 and made.run.sessions() == []
     (made.folder / "go").touch()
     answers = [made.router.answer(cookie) for cookie in asked]
     assert {answer.code for answer in answers} == {OK}

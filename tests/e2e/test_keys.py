@@ -81,7 +81,7 @@ def legacy_pid(client):
 
 
 def kinds(run):
-    return sorted(session["kind"] for session in run.sessions() if session["kind"] != "probe")
+    return sorted(session["kind"] for session in run.sessions())
 
 
 # ---- stateless requests -------------------------------------------------------------------------
@@ -249,8 +249,7 @@ def test_one_user_has_a_backend_of_each_era(run):
     modern = pid(run, "/both/mcp")
     with Client(run.mcp("both")) as first, Client(run.mcp("both")) as second:
         assert first.call("pid") == second.call("pid") != modern
-    keys = sorted(session["key"] for session in run.sessions() if session["kind"] != "probe")
-    assert keys == ["shared", "shared-legacy"]
+    assert sorted(session["key"] for session in run.sessions()) == ["shared", "shared-legacy"]
 
 
 def old_chat(run, conversation, id=1, headers=None):

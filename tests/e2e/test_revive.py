@@ -90,7 +90,7 @@ async def test_the_official_client_notices_nothing(envmux):
 
 
 def test_every_client_of_a_key_goes_on(envmux):
-    run = envmux(config())
+    run = envmux(config(idle_timeout="1s"))  # it must not sleep between two of them
     url = run.mcp("tools", key="ours")
     with Client(url) as first, Client(url) as second, Client(url) as leaving:
         assert pid(first) == pid(second) == pid(leaving)
@@ -110,7 +110,7 @@ def http_config(**keys):
 
 
 def test_clients_of_an_http_backend_go_on(envmux):
-    run = envmux(http_config())
+    run = envmux(http_config(idle_timeout="1s"))
     url = run.mcp("tools", key="ours")
     with Client(url, client_info={"name": "x", "version": "7"}) as first, Client(url) as second, Client(url) as leaving:
         before = [client.call("whoami") for client in (first, second)]
@@ -143,7 +143,7 @@ def test_by_its_transport_id_alone(envmux):
 
 
 def test_concurrent_calls_share_one_start(envmux):
-    run = envmux(config())
+    run = envmux(config(idle_timeout="1s"))
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(Client(run.mcp("tools", key="ours"))) for _ in range(6)]
         sleeps(run)
@@ -163,10 +163,10 @@ def resolves(run):
 
 
 @contextlib.contextmanager
-def falling_asleep(run):
+def falling_asleep(run, client):
     """Inside, the backend does not go; what asks for the session meanwhile waits. Yields how that begins."""
+    client.call("deaf")  # before it can be idle: it will not see that its stdin is closed
     backend, = run.backends()
-    backend.kill(signal.SIGSTOP)
     wait_until(lambda: session(run)["sub_state"] == "draining", "the idle end")
 
     def ask(question):
@@ -191,7 +191,7 @@ def test_who_comes_while_it_falls_asleep_shares_one_start(envmux):
         assert new.delete() == 200
         new.session_id = None
         answers = []
-        with falling_asleep(run) as meanwhile:
+        with falling_asleep(run, old) as meanwhile:
             meanwhile(lambda: answers.append(old.call("echo", a=1)))
             meanwhile(lambda: answers.append(new.initialize()))
         assert answers[0] == {"a": 1} or answers[1] == {"a": 1}
@@ -204,7 +204,7 @@ def test_who_comes_while_it_falls_asleep_shares_one_start(envmux):
 def test_two_that_initialize_while_it_falls_asleep(envmux, attach):
     """Both take the place of who sleeps: the second is then the second client of the first one's session."""
     run = envmux(config(attach=attach, stop_timeout="30s"))
-    with Client(run.mcp("tools", key="k"), keep=True):
+    with Client(run.mcp("tools", key="k"), keep=True) as client:
         answers = []
 
         def initialize(seed):
@@ -213,7 +213,7 @@ def test_two_that_initialize_while_it_falls_asleep(envmux, attach):
             status, headers, payload = run.http("POST", f"/tools/s/k/mcp?seed={seed}", body, {"Accept": ACCEPT})
             answers.append((status, headers.get("Envmux-Attach"), payload))
 
-        with falling_asleep(run) as meanwhile:
+        with falling_asleep(run, client) as meanwhile:
             meanwhile(lambda: initialize(1))
             meanwhile(lambda: initialize(2))
         said = sorted(json.loads(payload).get("error", {}).get("data", {}).get("envmux", {}).get("reason", "")
@@ -416,12 +416,11 @@ def test_sleep_survives_the_supervisor(envmux):
 
 def test_the_supervisor_dies_while_it_falls_asleep(envmux):
     """The worker has said why it ends; what it left behind is all there is."""
-    run = envmux(config(stop_timeout="5s"))
+    run = envmux(config(stop_timeout="30s"))
     with Client(run.mcp("tools", key="k")) as client:
+        client.call("deaf")  # it will not exit by itself
         worker, = run.workers()
         backend, = run.backends()
-        client.send("POST", {"jsonrpc": "2.0", "id": 99, "method": "tools/call", "params": {"name": "echo"}})
-        backend.kill(signal.SIGSTOP)  # it will not exit by itself
         wait_until(lambda: session(run)["sub_state"] == "draining", "the idle end")
         run.supervisor().kill()
         worker.kill()

@@ -239,6 +239,16 @@ def test_taken_port_says_what_to_do(stand_in):
     assert f"cannot listen on 127.0.0.1:{port}" in errors and "--listen" in errors
 
 
+def test_a_limit_of_open_files_that_is_too_low_is_named(stand_in):
+    host = stand_in()
+    done = subprocess.run(["prlimit", "--nofile=64", host.tmp / "bin" / "envmux", "run", "--listen", "127.0.0.1:0",
+                           "--control", host.control, "--", "cat"], capture_output=True, text=True, timeout=20,
+                          env=dict(os.environ, XDG_STATE_HOME=str(host.tmp / "state")))
+    assert done.returncode == 1
+    assert "Cannot start envmux-supervisor: Too many open files" in done.stderr
+    assert host.lines() == []
+
+
 @pytest.mark.parametrize("text", ["nonsense", "127.0.0.1", "localhost:80x", "127.0.0.1:99999", "[::1", ""])
 def test_bad_listen_address_is_a_usage_mistake(stand_in, text):
     host = stand_in().start("--listen", text, "--", "cat")
