@@ -287,6 +287,7 @@ def test_a_probe_needs_room_like_any_session(place):
     answer = made.router.resolve("it", key="other")
     assert answer.code == FAILED and json.loads(answer.blob)["reason"] == "capacity"
     assert made.router.resolve("it").code == OK  # the session that is there needs none
+    made.backend()
     assert len(made.lines("starts")) == 1
 
 
