@@ -47,8 +47,13 @@ QUIET = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 DEVICES = {"null": 3, "zero": 5, "full": 7, "random": 8, "urandom": 9}  # all of major 1
 
 
-class Unsupported(OSError):
-    """This machine cannot do it (no overlay, no permission): tests skip with what this says."""
+class Unsupported(Exception):
+    """This host cannot do it (no overlay, no permission): tests skip with what this says."""
+
+    @staticmethod
+    def because(error, what=None):
+        """For an OSError: "mount overlay on /x: No such device"."""
+        return Unsupported(f"{what or error.filename}: {error.strerror}")
 
 
 def overlay_root(binds):
@@ -64,7 +69,7 @@ def overlay_root(binds):
         linux.mount("overlay", base / "root", "overlay", 0,
                     f"lowerdir=/,upperdir={base}/upper,workdir={base}/work")
     except OSError as error:
-        raise Unsupported(*error.args) from None
+        raise Unsupported.because(error) from None
     root = base / "root"
     for place, options in (("run", "mode=0755,size=512m"), ("tmp", "mode=1777,size=1g")):
         (root / place).mkdir(exist_ok=True)

@@ -40,12 +40,14 @@ class Launcher:
     def make_cgroup(self):
         parent = cgroup.mount_point()
         if parent is None:
-            raise guest.Unsupported(None, "cgroup v2 is not mounted")
+            raise guest.Unsupported("cgroup v2 is not mounted")
+        cgroup.sweep(parent)
         try:
-            cgroup.sweep(parent)
             self.path, self.lock = cgroup.create(parent)
-        except PermissionError as error:
-            raise guest.Unsupported(error.errno, error.strerror, f"a cgroup in {parent}") from None
+        except OSError as error:
+            raise guest.Unsupported.because(error, f"a cgroup in {parent}") from None
+        if not (self.path / "cgroup.kill").exists():
+            raise guest.Unsupported("the kernel has no cgroup.kill (before Linux 5.14)")
 
     def start(self):
         self.make_cgroup()
@@ -54,7 +56,7 @@ class Launcher:
         try:
             linux.unshare(NAMESPACES)
         except PermissionError as error:
-            raise guest.Unsupported(error.errno, error.strerror, "new namespaces") from None
+            raise guest.Unsupported.because(error, "new namespaces") from None
         self.failure, failure = os.pipe2(os.O_CLOEXEC)
         self.pid = os.fork()
         if self.pid == 0:
@@ -64,6 +66,9 @@ class Launcher:
 
     def be_first_process(self, slave, failure):
         """In the child; what goes wrong is told through the pipe, which exec closes."""
+        def tell(**message):
+            os.write(failure, json.dumps(message).encode())
+
         try:
             linux.prctl(linux.PR_SET_PDEATHSIG, signal.SIGKILL)
             os.setsid()
@@ -75,9 +80,12 @@ class Launcher:
             for fd in range(3):
                 os.dup2(null, fd)
             guest.become_systemd(self.binds, console, self.listener)
+        except PermissionError as error:
+            tell(unsupported=str(guest.Unsupported.because(error)))
+        except guest.Unsupported as error:
+            tell(unsupported=str(error))
         except OSError as error:
-            kind = "unsupported" if isinstance(error, guest.Unsupported) else "ended"
-            os.write(failure, json.dumps({kind: str(error)}).encode())
+            tell(ended=str(error))
         finally:
             os._exit(125)
 
