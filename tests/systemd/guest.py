@@ -19,6 +19,7 @@ import linux
 
 HOSTNAME = "envmux-machine"
 NOTIFY = "/run/host/notify"  # where a container manager listens, by systemd's CONTAINER_INTERFACE
+CHANGES = "/run/host/changes"  # the upper layer alone: what is not as on the host
 
 SYSTEMD = "/lib/systemd/systemd"
 ENVIRONMENT = {
@@ -74,6 +75,7 @@ def overlay_root(binds):
     for place, options in (("run", "mode=0755,size=512m"), ("tmp", "mode=1777,size=1g")):
         (root / place).mkdir(exist_ok=True)
         linux.mount("tmpfs", root / place, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)
+    bind_read_only(base / "upper", root / CHANGES.lstrip("/"))
     for folder, fd in sources:
         bind_read_only(f"/proc/self/fd/{fd}", root / folder.lstrip("/"))
         os.close(fd)
@@ -126,7 +128,8 @@ def make_devices(root, console):
 def forget_the_host(root):
     """Configuration as of a fresh installation: nothing that the host has enabled is started."""
     etc = root / "etc"
-    for folder in ("etc/systemd/system", "var/log/journal", "var/lib/systemd/linger", "var/lib/systemd/timers"):
+    for folder in ("etc/systemd/system", "var/log/journal", "var/lib/systemd/linger", "var/lib/systemd/timers",
+                   "etc/envmux", "var/lib/envmux"):
         shutil.rmtree(root / folder, ignore_errors=True)
     for folder in etc.glob("rc?.d"):
         shutil.rmtree(folder)
@@ -148,7 +151,6 @@ def forget_the_host(root):
 
 def listen_for_ready(root, listener):
     path = root / NOTIFY.lstrip("/")
-    path.parent.mkdir(parents=True)
     listener.bind(os.fspath(path))
 
 

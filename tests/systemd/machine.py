@@ -285,18 +285,27 @@ class Machine:
         script = 'mkdir -p "$(dirname "$0")" && cat >"$0" && chmod "$1" "$0"'
         self.run(["sh", "-c", script, path, f"{mode:o}"], input=text)
 
+    def copy(self, source, path):
+        """Copies a file of the host's to a path inside, also one in a folder that does not show there."""
+        with open(source, "rb") as file, self.spawn(["tee", path], stdin=file, stdout=subprocess.DEVNULL) as process:
+            assert process.wait() == 0, path
+
     def exists(self, path):
         return self.run(["test", "-e", path], check=False).returncode == 0
 
+    def changes(self):
+        """The paths of all files and folders that the host has not or not so, those of /run and /tmp among them."""
+        # In the upper layer a character device is a file of the host that was removed.
+        find = ["find", guest.CHANGES, "/run", "/tmp", "-xdev", "-path", "/run/host", "-prune", "-o", "!", "-type", "c",
+                "-print"]
+        paths = self.run(find, check=False).stdout.splitlines()
+        return {path.removeprefix(guest.CHANGES) for path in paths} - {""}
+
     def install(self, *packages, timeout=60):
-        """Installs .deb files of this host, also ones in folders that do not show inside."""
-        names = []
-        for package in map(pathlib.Path, packages):
-            names.append(f"/var/cache/apt/archives/{package.name}")
-            with open(package, "rb") as source:
-                process = self.spawn(["tee", names[-1]], stdin=source, stdout=subprocess.DEVNULL)
-                assert process.wait() == 0, package
-                process.stop()
+        """Installs .deb files of the host's."""
+        names = [f"/var/cache/apt/archives/{pathlib.Path(package).name}" for package in packages]
+        for package, name in zip(packages, names):
+            self.copy(package, name)
         self.run(["dpkg", "--install", *names], env={"DEBIAN_FRONTEND": "noninteractive"}, timeout=timeout)
 
     # ---- waiting --------------------------------------------------------------------------------

@@ -4,9 +4,17 @@ import re
 
 import pytest
 
+import load
 from service import assert_nothing_left, knocking, move, sessions, start_session
 
 PLACES_DOCUMENTED = ("/usr/bin/", "/usr/libexec/envmux/", "/lib/systemd/system/", "/usr/lib/systemd/system/")
+# What dpkg, systemd and passwd keep for themselves, whatever was installed
+BOOKKEEPING = (
+    "/etc/.pwd.lock", "/etc/group", "/etc/group-", "/etc/gshadow", "/etc/gshadow-", "/etc/ld.so.cache", "/etc/passwd",
+    "/etc/passwd-", "/etc/shadow", "/etc/shadow-", "/etc/subgid", "/etc/subuid", "/run/adduser", "/run/log",
+    "/run/systemd", "/run/udev", "/var/cache", "/var/lib/dpkg", "/var/lib/systemd/deb-systemd-helper-masked",
+    "/var/lib/ucf", "/var/log",
+)
 FOLDERS = ("/etc/envmux", "/run/envmux", "/var/lib/envmux", "/var/lib/envmux-backend")
 USERS = ("envmux-backend", "envmux-router")
 
@@ -82,16 +90,54 @@ def test_removal_stops_everything_and_keeps_the_configuration(installed):
     assert installed.exists("/etc/envmux/envmux.json")
 
 
-def test_purge_leaves_nothing(installed):
-    start_session(installed, "gone")
-    installed.write("/etc/envmux/conf.d/own.json", '{"mcpServers": {}}')
-    installed.run("dpkg --purge envmux")
-    assert_nothing_left(installed)
+def test_what_was_removed_can_be_installed_again(installed, package):
+    installed.write("/etc/envmux/conf.d/own.json", '{"mcpServers": {"own": {"command": "frozen-lake"}}}')
+    installed.run("dpkg --remove envmux")
+    installed.install(*package)
+    installed.wait_for_state("envmux.service", "active")
+    assert "own" in installed.run("envmux servers").stdout
+    assert installed.run("dpkg --verify envmux").stdout == ""
+    move(installed, "again")
+
+
+def is_bookkeeping(path):
+    return any(path == known or path.startswith(known + "/") for known in BOOKKEEPING)
+
+
+def test_purge_leaves_nothing(boot_machine, package):
+    machine = boot_machine()
+    before = machine.changes()
+    machine.install(*package)
+    machine.wait_for_state("envmux.service", "active")
+    start_session(machine, "gone")
+    machine.write("/etc/envmux/conf.d/own.json", '{"mcpServers": {}}')
+    machine.run("dpkg --purge envmux")
+    assert_nothing_left(machine)
     for folder in FOLDERS:
-        assert not installed.exists(folder), folder
+        assert not machine.exists(folder), folder
     for user in USERS:
-        assert installed.run(["getent", "passwd", user], check=False).returncode != 0
-        assert installed.run(["getent", "group", user], check=False).returncode != 0
-    names = installed.run("find /etc /usr /lib /var /run -xdev -name '*envmux*' -not -path '*/dpkg/*' "
-                          "-not -path '/var/cache/apt/*' -not -path '/run/systemd/*'", check=False).stdout.split()
-    assert not [name for name in names if not name.startswith(("/run/log", "/var/log"))]
+        assert machine.run(["getent", "passwd", user], check=False).returncode != 0
+        assert machine.run(["getent", "group", user], check=False).returncode != 0
+    left = {path for path in machine.changes() - before if not is_bookkeeping(path)}
+    # A folder of the host's in which something was counts as changed, too.
+    assert not [path for path in left if "envmux" in path]
+    assert not left or machine.run(["find", *left, "-maxdepth", "0", "-not", "-type", "d"]).stdout == ""
+    assert machine.systemctl("is-system-running").stdout.strip() == "running"
+
+
+def test_apt_installs_the_file_also_over_a_running_service(boot_machine, package):
+    machine = boot_machine()
+    for name in package:
+        machine.copy(name, f"/var/tmp/{name.name}")
+    # No lists of other packages: reading those takes most of the time.
+    install = ["apt-get", "install", "--yes", "--reinstall", "-oDir::State::lists=/run/lists",
+               "-oDir::Etc::sourcelist=/dev/null", "-oDir::Etc::sourceparts=/dev/null",
+               *(f"/var/tmp/{name.name}" for name in package)]
+    machine.run(install, env={"DEBIAN_FRONTEND": "noninteractive"})
+    machine.wait_for_state("envmux.service", "active")
+    load.configure(machine)
+    with load.Load(machine) as running:
+        machine.run(install, env={"DEBIAN_FRONTEND": "noninteractive"})
+        running.round()
+        report = running.stop()
+    assert report.failures == [], report
