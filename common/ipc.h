@@ -9,7 +9,7 @@
 
 #include <event2/event.h>
 
-#define IPC_VERSION 2            /* 2: PING */
+#define IPC_VERSION 2            /* 2: PING, ROUTER_DRAIN */
 #define IPC_FRAME_MAX (96 * 1024)  /* header + struct + blob, bytes */
 #define IPC_BLOB_MAX (80 * 1024)
 
@@ -242,6 +242,10 @@ struct ipc_router_status {
         uint32_t clients;
         uint32_t in_flight;
         uint64_t requests;
+};
+
+struct ipc_router_drain {
+        uint64_t drain_usec;           /* how long connections may still last */
 };
 
 enum ipc_type {

@@ -238,3 +238,14 @@ void clients_drain(struct clients *all)
         TAILQ_FOREACH(c, &all->busy, entry)
                 http_conn_set_close(c->http);
 }
+
+void clients_retire(struct clients *all)
+{
+        struct client *c;
+
+        clients_stop_listening(all); /* the sockets stay open elsewhere: nobody in the queue is reset */
+        TAILQ_FOREACH(c, &all->idle, entry)
+                http_conn_announce_close(c->http);
+        TAILQ_FOREACH(c, &all->busy, entry)
+                http_conn_announce_close(c->http);
+}

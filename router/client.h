@@ -33,6 +33,9 @@ void clients_configure(struct clients *clients, const struct ipc_router_config *
 /* No more accepting and no more requests; connections end with the answer they are at. */
 void clients_drain(struct clients *clients);
 
+/* No more accepting; each connection ends with the next answer that begins. */
+void clients_retire(struct clients *clients);
+
 /* One accepted connection; its requests come one after the other. */
 struct client {
         TAILQ_ENTRY(client) entry;       /* in idle or busy */

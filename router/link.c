@@ -102,6 +102,14 @@ static int on_ping(struct link *link, const struct ipc_message *message)
         return IPC_SEND(link->channel, IPC_PONG, message->cookie, &pong);
 }
 
+static int on_drain(struct link *link, const struct ipc_message *message)
+{
+        const struct ipc_router_drain *drain = message->body;
+
+        router_retire(link->router, drain->drain_usec);
+        return 0;
+}
+
 static int (*const handlers[IPC__MAX])(struct link *link, const struct ipc_message *message) = {
         [IPC_WELCOME] = on_welcome,
         [IPC_ROUTER_CONFIG] = on_router_config,
@@ -113,6 +121,7 @@ static int (*const handlers[IPC__MAX])(struct link *link, const struct ipc_messa
         [IPC_RESOLVED] = on_answer,
         [IPC_SESSION_REPLY] = on_answer,
         [IPC_PING] = on_ping,
+        [IPC_ROUTER_DRAIN] = on_drain,
 };
 
 static void on_message(struct ipc_channel *channel, const struct ipc_message *message, void *userdata)

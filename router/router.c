@@ -149,7 +149,7 @@ int router_configure(struct router *router, const struct ipc_router_config *conf
 
 void router_start_accepting(struct router *router)
 {
-        if (router->is_accepting || router->is_stopping)
+        if (router->is_accepting || router->is_retired || router->is_stopping)
                 return;
         int r = clients_listen(&router->clients, ROUTER_LISTENER_FD, router->args.n_listeners);
 
@@ -160,6 +160,20 @@ void router_start_accepting(struct router *router)
         }
         router->is_accepting = true;
         log_debug("accepting on %u listeners", router->args.n_listeners);
+}
+
+void router_retire(struct router *router, usec_t drain_usec)
+{
+        struct timeval tv = usec_to_timeval(drain_usec);
+
+        if (router->is_retired || router->is_stopping)
+                return;
+        log_info("another router accepts now; %u clients stay until they are served", router->clients.n_clients);
+        router->is_retired = true;
+        event_add(router->drain_timer, &tv);
+        clients_retire(&router->clients);
+        if (router->clients.n_clients == 0)
+                event_base_loopexit(router->base, NULL);
 }
 
 void router_count_request(struct router *router, bool is_begin)
@@ -177,6 +191,6 @@ void router_count_client(struct router *router, unsigned n_clients)
 {
         router->status.clients = n_clients;
         link_status_changed(&router->link);
-        if (router->is_stopping && n_clients == 0)
+        if ((router->is_stopping || router->is_retired) && n_clients == 0)
                 event_base_loopexit(router->base, NULL);
 }

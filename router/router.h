@@ -38,6 +38,7 @@ struct router {
         struct event *signals[2];
         struct event *drain_timer;
         bool is_accepting;       /* since the first complete dump */
+        bool is_retired;         /* another one accepts in its place */
         bool is_stopping;
 };
 
@@ -54,6 +55,9 @@ int router_configure(struct router *router, const struct ipc_router_config *conf
 
 /* The first complete dump: clients may come in. Later calls do nothing. */
 void router_start_accepting(struct router *router);
+
+/* Another router accepts now: ends with the last connection, after drain_usec at the latest. */
+void router_retire(struct router *router, usec_t drain_usec);
 
 /* One request began or ended. */
 void router_count_request(struct router *router, bool is_begin);

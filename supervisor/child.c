@@ -54,6 +54,8 @@ int children_new(struct event_base *base, void (*on_other)(pid_t pid, void *user
         c->sigchld = evsignal_new(base, SIGCHLD, on_sigchld, c);
         if (!c->sigchld || event_priority_set(c->sigchld, LOOP_LATE) < 0 || event_add(c->sigchld, NULL) < 0)
                 return -ENOMEM;
+        /* Children that were this process's before it became us may have ended meanwhile. */
+        event_active(c->sigchld, EV_SIGNAL, 1);
         *ret = TAKE_PTR(c);
         return 0;
 }

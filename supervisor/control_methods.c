@@ -1,4 +1,4 @@
-/* What a caller may see of a session; Metrics; and Reload. */
+/* What a caller may see of a session; and Metrics. */
 #include "common/time_text.h"
 #include "supervisor/control_internal.h"
 #include "supervisor/routers.h"
@@ -120,6 +120,7 @@ static void write_gauges(struct json_writer *writer, const struct supervisor *su
         control_write_int(writer, "clients", (int64_t) clients);
         control_write_int(writer, "bytes_buffered", (int64_t) buffered);
         control_write_int(writer, "routers", routers_count_connected(supervisor->routers));
+        control_write_int(writer, "routers_wanted", supervisor->config->routers);
         control_write_int(writer, "http_clients", routers.clients);
         control_write_int(writer, "http_in_flight", routers.in_flight);
         json_writer_text(writer, "}");
@@ -140,42 +141,4 @@ void control_on_metrics(struct varlink_call *call, void *userdata)
         write_gauges(&answer, supervisor);
         json_writer_text(&answer, "}");
         varlink_reply(call, &answer);
-}
-
-/* ---- reload ------------------------------------------------------------------------------------ */
-
-static void write_notes(struct json_writer *writer, const struct config_report *report)
-{
-        json_writer_text(writer, "{");
-        control_write_name(writer, "notes");
-        json_writer_text(writer, "[");
-        for (size_t i = 0; i < report->n_notes; i++) {
-                const struct config_note *note = &report->notes[i];
-
-                json_writer_text(writer, i ? ",{" : "{");
-                control_write_bool(writer, "mistake", note->is_mistake);
-                control_write_string(writer, "path", note->json_path);
-                control_write_string(writer, "text", note->text);
-                control_write_string(writer, "file", note->file);
-                json_writer_text(writer, "}");
-        }
-        json_writer_text(writer, "]}");
-}
-
-void control_on_reload(struct varlink_call *call, void *userdata)
-{
-        struct config_report report = { .n_notes = 0 };
-        struct json_writer answer = { .data = NULL };
-        int r = supervisor_reload(((struct control *) userdata)->supervisor, &report);
-
-        write_notes(&answer, &report);
-        if (r >= 0)
-                varlink_reply(call, &answer);
-        else if (report.n_notes > 0)
-                varlink_error(call, CONTROL_INTERFACE ".ConfigInvalid", &answer);
-        else {
-                json_writer_done(&answer);
-                control_error(call, "Failed", "why", strerror(-r));
-        }
-        config_report_done(&report);
 }

@@ -32,6 +32,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/control_list.c \
 	supervisor/control_logs.c \
 	supervisor/control_methods.c \
+	supervisor/control_reload.c \
 	supervisor/control_monitor.c \
 	supervisor/control_servers.c \
 	supervisor/control_show.c \
@@ -50,6 +51,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/prepare.c supervisor/prepare.h \
 	supervisor/rebuild.c supervisor/rebuild.h \
 	supervisor/record.c supervisor/record.h \
+	supervisor/reload.c supervisor/reload.h \
 	supervisor/resolve.c supervisor/resolve.h supervisor/resolve_internal.h \
 	supervisor/resolve_answer.c \
 	supervisor/resolve_era.c \
@@ -73,6 +75,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/tracking_limits.c \
 	supervisor/tracking_tree.c \
 	supervisor/usage.c supervisor/usage.h \
+	supervisor/upgrade.c supervisor/upgrade.h \
 	supervisor/users.c supervisor/users.h \
 	supervisor/waiter.c supervisor/waiter.h \
 	supervisor/worker_spec.c supervisor/worker_spec.h \

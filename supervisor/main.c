@@ -1,9 +1,11 @@
 /* envmux-supervisor(8): options, then the root object's loop. */
+#include "common/fd.h"
 #include "common/log.h"
 #include "supervisor/check.h"
 #include "supervisor/supervisor.h"
 
 #include <config.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
@@ -140,23 +142,36 @@ static const char *first_of(const char *a, const char *b, const char *c)
         return a ? a : b ? b : c;
 }
 
+/* The file that this process runs; by now its name may be another one's. */
+static int find_exe(char ret[static PATH_MAX])
+{
+        static const char deleted[] = " (deleted)";
+        ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 1);
+
+        if (n < 0)
+                return -errno;
+        ret[n] = '\0';
+        size_t size = (size_t) n;
+
+        if (size > strlen(deleted) && streq(ret + size - strlen(deleted), deleted))
+                ret[size - strlen(deleted)] = '\0';
+        return 0;
+}
+
 /* Where the other programs are: as told, beside this one (a build tree, or an installed tree that was
  * moved), or where they were to be installed. */
-static int find_libexec(char ret[static PATH_MAX])
+static int find_libexec(const char *exe, char ret[static PATH_MAX])
 {
         const char *told = getenv("ENVMUX_LIBEXEC");
-        ssize_t n = readlink("/proc/self/exe", ret, PATH_MAX - 1);
         char worker[PATH_MAX];
 
         if (told)
                 return str_copy(ret, PATH_MAX, told);
-        if (n > 0) {
-                ret[n] = '\0';
-                *strrchr(ret, '/') = '\0';
-                if ((size_t) snprintf(worker, sizeof(worker), "%s/envmux-worker", ret) < sizeof(worker) &&
-                    access(worker, X_OK) == 0)
-                        return 0;
-        }
+        (void) str_copy(ret, PATH_MAX, exe);
+        *strrchr(ret, '/') = '\0';
+        if ((size_t) snprintf(worker, sizeof(worker), "%s/envmux-worker", ret) < sizeof(worker) &&
+            access(worker, X_OK) == 0)
+                return 0;
         return str_copy(ret, PATH_MAX, PKGLIBEXECDIR);
 }
 
@@ -170,12 +185,13 @@ static int load(const char *path, const char *drop_ins, struct config **ret)
         return r;
 }
 
-static int serve(const struct arguments *arguments)
+static int serve(const struct arguments *arguments, char *const *argv)
 {
         _cleanup_free_ char *config_path = NULL, *drop_ins = NULL, *runtime = NULL, *state = NULL, *control = NULL;
         _cleanup_(supervisor_freep) struct supervisor *supervisor = NULL;
         struct config *config = NULL;
-        char libexec[PATH_MAX];
+        char exe[PATH_MAX], libexec[PATH_MAX];
+        _cleanup_fd_ int start_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
         int r = make_absolute(arguments->config, &config_path);
 
         if (r >= 0 && arguments->drop_ins)
@@ -193,7 +209,9 @@ static int serve(const struct arguments *arguments)
                 r = -ENOMEM;
         }
         if (r >= 0)
-                r = find_libexec(libexec);
+                r = find_exe(exe);
+        if (r >= 0)
+                r = find_libexec(exe, libexec);
         if (r < 0) {
                 config_free(config);
                 return EXIT_FAILURE;
@@ -209,6 +227,9 @@ static int serve(const struct arguments *arguments)
                 .backend_user = arguments->backend_user,
                 .router_user = arguments->router_user,
                 .libexec = libexec,
+                .exe = exe,
+                .argv = argv,
+                .start_fd = start_fd,
         };
 
         return supervisor_new(&options, config, &supervisor) < 0 ? EXIT_FAILURE : supervisor_run(supervisor);
@@ -226,5 +247,5 @@ int main(int argc, char **argv)
         if (arguments.check)
                 return check_run(arguments.config, arguments.drop_ins, arguments.json);
         log_init("envmux-supervisor");
-        return serve(&arguments);
+        return serve(&arguments, argv);
 }

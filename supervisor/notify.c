@@ -3,6 +3,7 @@
 #include "common/fd.h"
 #include "common/time_util.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -67,6 +68,50 @@ void listen_fds_done(struct listen_fds *fds)
         fd_close(fds->ipc);
         fd_close(fds->control);
         *fds = (struct listen_fds) { .ipc = -1, .control = -1 };
+}
+
+static int set_number(const char *name, unsigned long value)
+{
+        char text[24];
+
+        (void) snprintf(text, sizeof(text), "%lu", value);
+        return setenv(name, text, 1) < 0 ? -errno : 0;
+}
+
+static int set_variables(const struct handover *h, size_t n_fds)
+{
+        static const char each[] = "http:", others[] = "ipc:control";
+        _cleanup_free_ char *names = malloc(h->n_http * strlen(each) + sizeof(others));
+
+        if (!names)
+                return -ENOMEM;
+        for (size_t i = 0; i < h->n_http; i++)
+                memcpy(names + i * strlen(each), each, strlen(each));
+        memcpy(names + h->n_http * strlen(each), others, sizeof(others));
+        int r = setenv("LISTEN_FDNAMES", names, 1) < 0 ? -errno : set_number("LISTEN_FDS", n_fds);
+
+        return r < 0 ? r : set_number("LISTEN_PID", (unsigned long) getpid());
+}
+
+int notify_hand_over(const struct handover *h)
+{
+        const size_t n = h->n_http + 2;
+        _cleanup_free_ int *high = calloc(n, sizeof(*high));
+        int r = high ? set_variables(h, n) : -ENOMEM;
+
+        /* Out of the way first, since the numbers overlap; no dup2 then hits one that is still wanted. */
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                int fd = i < h->n_http ? h->http[i] : i == h->n_http ? h->ipc : h->control;
+
+                high[i] = fcntl(fd, F_DUPFD_CLOEXEC, SD_LISTEN_FDS_START + (int) n);
+                r = high[i] < 0 ? -errno : 0;
+        }
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < n; i++)
+                if (dup2(high[i], SD_LISTEN_FDS_START + (int) i) < 0)
+                        return -errno;
+        return 0;
 }
 
 void notify_ready(const char *status)

@@ -18,6 +18,18 @@ struct listen_fds {
 int listen_fds_take(struct listen_fds *ret);
 void listen_fds_done(struct listen_fds *fds);
 
+/* What the next supervisor in this process takes with listen_fds_take. */
+struct handover {
+        const int *http;
+        size_t n_http;
+        int ipc, control;
+};
+
+/* Places the sockets and sets LISTEN_* for the program that this process is about to become; the rest of the
+ * manager's variables is still there. Whatever had these numbers is closed, so there is no way back but on
+ * failure (-E2BIG, -EMFILE, -ENOMEM). */
+int notify_hand_over(const struct handover *handover);
+
 void notify_ready(const char *status);
 void notify_status(const char *format, ...) _printf_(1, 2);
 void notify_stopping(void);

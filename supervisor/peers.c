@@ -297,6 +297,11 @@ int peers_new(struct supervisor *supervisor, int listen_fd, struct peers **ret)
         return 0;
 }
 
+int peers_listen_fd(const struct peers *peers)
+{
+        return peers->listen_fd;
+}
+
 struct peers *peers_free(struct peers *peers)
 {
         if (!peers)

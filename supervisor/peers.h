@@ -39,6 +39,9 @@ int peers_new(struct supervisor *supervisor, int listen_fd, struct peers **ret);
 struct peers *peers_free(struct peers *peers);
 DEFINE_CLEANUP(struct peers, peers_free)
 
+/* The listening socket; borrowed. */
+int peers_listen_fd(const struct peers *peers);
+
 /* Ends the connection and what depends on it: a worker's session loses its worker, a router's slot its
  * router. NULL is fine. */
 void peer_drop(struct peer *peer);

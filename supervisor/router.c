@@ -10,10 +10,12 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #define CLAIM_USEC (3 * USEC_PER_SEC)   /* a running router without a connection makes one by then */
 #define STOP_USEC (3 * USEC_PER_SEC)
+#define DRAIN_USEC USEC_PER_HOUR        /* for streams; calls have the longest request_timeout */
 #define SETTLED_USEC (5 * USEC_PER_SEC) /* a router that lived that long is replaced at once */
 #define BACKOFF_MIN_USEC (10 * USEC_PER_MSEC)
 #define BACKOFF_DOUBLINGS_MAX 9
@@ -55,7 +57,7 @@ static void forget_process(struct router *router)
         router->exit_event = NULL;
         children_remove(&router->child);
         router->pidfd = fd_close(router->pidfd);
-        router->pid = 0;
+        router->file.pid = 0;
         event_del(router->timer);
 }
 
@@ -64,8 +66,8 @@ static void on_gone(struct router *router)
         forget_process(router);
         if (router->peer)
                 peer_drop(router->peer);
-        if (router->is_ending) {
-                router_files_remove(router->supervisor->options.runtime, router->slot);
+        if (router->is_ending || router->is_former) {
+                router_files_remove(router->supervisor->options.runtime, router->name);
                 router->on_over(router, router->userdata);
                 return;
         }
@@ -86,25 +88,31 @@ static void on_pidfd(_unused_ evutil_socket_t fd, _unused_ short what, void *use
 
 /* ---- its start -------------------------------------------------------------------------------- */
 
-static int router_exec(struct router *router)
+static int find_program(const struct supervisor *supervisor, char **ret_path, struct stat *ret)
+{
+        if (asprintf(ret_path, "%s/envmux-router", supervisor->options.libexec) < 0) {
+                *ret_path = NULL;
+                return -ENOMEM;
+        }
+        return stat(*ret_path, ret) < 0 ? -errno : 0;
+}
+
+static int router_exec(struct router *router, const char *path)
 {
         struct supervisor *supervisor = router->supervisor;
         _cleanup_fd_ int cgroup_fd = tracking_open_routers(supervisor->tracking);
         _cleanup_free_ char **env = environment_make(NULL);
-        _cleanup_free_ char *path = NULL;
         const struct account *account = users_router(supervisor->users);
         char slot[16], count[16], user[32];
 
-        if (!env || asprintf(&path, "%s/envmux-router", supervisor->options.libexec) < 0) {
-                path = NULL;
+        if (!env)
                 return -ENOMEM;
-        }
         (void) snprintf(slot, sizeof(slot), "%u", router->slot);
         (void) snprintf(count, sizeof(count), "%zu", supervisor->listen.n_http);
         if (account)
                 (void) snprintf(user, sizeof(user), "%u:%u", (unsigned) account->uid, (unsigned) account->gid);
         const char *const argv[] = {
-                "envmux-router", "--slot", slot, "--token", router->token, "--listeners", count,
+                "envmux-router", "--slot", slot, "--token", router->file.token, "--listeners", count,
                 account ? "--user" : NULL, user, NULL,
         };
         struct spawn_request request = {
@@ -117,32 +125,49 @@ static int router_exec(struct router *router)
                 .output_fd = -1,
         };
 
-        return spawn_process(&request, &router->pid, &router->pidfd);
+        return spawn_process(&request, &router->file.pid, &router->pidfd);
 }
 
 static int router_spawn(struct router *router)
 {
         struct supervisor *supervisor = router->supervisor;
-        int r = session_make_token(router->token);
+        struct router_file *file = &router->file;
+        _cleanup_free_ char *path = NULL;
+        struct stat st;
+        int r = find_program(supervisor, &path, &st);
 
-        /* Before the clone without a pid, so that a successor of ours knows the token in any case. */
         if (r >= 0)
-                r = router_files_write(supervisor->options.runtime, router->slot, router->token, 0);
-        if (r >= 0)
-                r = router_exec(router);
+                r = session_make_token(file->token);
         if (r < 0)
                 return r;
-        children_add(supervisor->children, &router->child, router->pid, on_child_exit);
+        file->device = st.st_dev;
+        file->inode = st.st_ino;
+        /* Before the clone without a pid, so that a successor of ours knows the token in any case. */
+        r = router_files_write(supervisor->options.runtime, router->name, file);
+        if (r >= 0)
+                r = router_exec(router, path);
+        if (r < 0)
+                return r;
+        children_add(supervisor->children, &router->child, file->pid, on_child_exit);
         router->started_usec = now_usec();
         timer_set(router, CLAIM_USEC);
-        return router_files_write(supervisor->options.runtime, router->slot, router->token, router->pid);
+        return router_files_write(supervisor->options.runtime, router->name, file);
+}
+
+bool router_is_outdated(const struct router *router)
+{
+        _cleanup_free_ char *path = NULL;
+        struct stat st;
+
+        return router->file.pid > 0 && find_program(router->supervisor, &path, &st) >= 0 &&
+               (router->file.device != st.st_dev || router->file.inode != st.st_ino);
 }
 
 static void on_timer(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
 {
         struct router *router = userdata;
 
-        if (router->pid > 0) {
+        if (router->file.pid > 0) {
                 router_kill(router, router->is_ending ? "did not end in time" : "did not connect in time");
                 return;
         }
@@ -150,7 +175,7 @@ static void on_timer(_unused_ evutil_socket_t fd, _unused_ short what, void *use
 
         if (r < 0)
                 (void) log_errno(r, "cannot start router %u", router->slot);
-        if (r < 0 && router->pid == 0)
+        if (r < 0 && router->file.pid == 0)
                 spawn_soon(router);
 }
 
@@ -159,7 +184,7 @@ static bool router_adopt(struct router *router)
 {
         const char *runtime = router->supervisor->options.runtime;
 
-        router->pidfd = router_files_open(runtime, router->slot, router->token, &router->pid);
+        router->pidfd = router_files_open(runtime, router->name, &router->file);
         if (router->pidfd < 0)
                 return false;
         router->exit_event = event_new(router->supervisor->base, router->pidfd, EV_READ, on_pidfd, router);
@@ -174,8 +199,8 @@ static bool router_adopt(struct router *router)
         return true;
 }
 
-int router_new(struct supervisor *supervisor, unsigned slot, void (*on_over)(struct router *router, void *userdata),
-               void *userdata, struct router **ret)
+static int router_make(struct supervisor *supervisor, const char *name, unsigned slot, router_over_fn on_over,
+                       void *userdata, struct router **ret)
 {
         _cleanup_(router_freep) struct router *router = calloc(1, sizeof(*router));
 
@@ -188,10 +213,37 @@ int router_new(struct supervisor *supervisor, unsigned slot, void (*on_over)(str
         router->userdata = userdata;
         router->timer = event_new(supervisor->base, -1, 0, on_timer, router);
         /* Late: one that has connected while we were not looking is not taken for one that did not. */
-        if (!router->timer || event_priority_set(router->timer, LOOP_LATE) < 0 || router_health_init(router) < 0)
+        if (STR_COPY(router->name, name) < 0 || !router->timer || event_priority_set(router->timer, LOOP_LATE) < 0 ||
+            router_health_init(router) < 0)
                 return -ENOMEM;
+        *ret = TAKE_PTR(router);
+        return 0;
+}
+
+int router_new(struct supervisor *supervisor, unsigned slot, router_over_fn on_over, void *userdata,
+               struct router **ret)
+{
+        char name[ROUTER_NAME_SIZE];
+
+        (void) snprintf(name, sizeof(name), "%u", slot);
+        int r = router_make(supervisor, name, slot, on_over, userdata, ret);
+
+        if (r >= 0 && !router_adopt(*ret))
+                timer_set(*ret, 0);
+        return r;
+}
+
+int router_new_former(struct supervisor *supervisor, const char *name, unsigned slot, router_over_fn on_over,
+                      void *userdata, struct router **ret)
+{
+        _cleanup_(router_freep) struct router *router = NULL;
+        int r = router_make(supervisor, name, slot, on_over, userdata, &router);
+
+        if (r < 0)
+                return r;
+        router->is_former = true;
         if (!router_adopt(router))
-                timer_set(router, 0);
+                return -ESRCH;
         *ret = TAKE_PTR(router);
         return 0;
 }
@@ -215,7 +267,7 @@ struct router *router_free(struct router *router)
 
 /* ---- connection and end ----------------------------------------------------------------------- */
 
-void router_connected(struct router *router, struct peer *peer, uint32_t version)
+void router_connected(struct router *router, struct peer *peer)
 {
         if (router->peer) {
                 router->peer->router = NULL; /* it ended, and its EOF was not read yet */
@@ -223,7 +275,6 @@ void router_connected(struct router *router, struct peer *peer, uint32_t version
         }
         router->peer = peer;
         peer->router = router;
-        router_health_begin(router, version);
         if (!router->is_ending)
                 event_del(router->timer);
 }
@@ -234,7 +285,7 @@ void router_disconnected(struct router *router)
         router->peer = NULL;
         router_health_end(router);
         /* It died, which will be told by its exit, or it comes back. */
-        if (router->pid > 0 && !router->is_ending)
+        if (router->file.pid > 0 && !router->is_ending)
                 timer_set(router, CLAIM_USEC);
 }
 
@@ -243,7 +294,7 @@ void router_end(struct router *router)
         if (router->is_ending)
                 return;
         router->is_ending = true;
-        if (router->pid == 0) {
+        if (router->file.pid == 0) {
                 on_gone(router);
                 return;
         }
@@ -251,7 +302,35 @@ void router_end(struct router *router)
         timer_set(router, STOP_USEC);
 }
 
-void router_keep(struct router *router)
+int router_retire(struct router *router)
 {
-        router->is_ending = false;
+        char name[ROUTER_NAME_SIZE];
+
+        (void) snprintf(name, sizeof(name), "%u.%d", router->slot, (int) router->file.pid);
+        int r = router_files_rename(router->supervisor->options.runtime, router->name, name);
+
+        if (r < 0)
+                return r;
+        (void) STR_COPY(router->name, name);
+        router->is_former = true;
+        return 0;
+}
+
+/* Nothing that a client waits for takes longer, but streams may go on for ever. */
+static usec_t drain_usec(const struct config *config)
+{
+        usec_t usec = DRAIN_USEC;
+
+        for (size_t i = 0; i < config->n_servers; i++)
+                if (config->servers[i]->request_usec != USEC_INFINITY)
+                        usec = MAX_OF(usec, config->servers[i]->request_usec);
+        return usec;
+}
+
+void router_drain(struct router *router)
+{
+        struct ipc_router_drain body = { .drain_usec = drain_usec(router->supervisor->config) };
+
+        if (router->peer)
+                (void) IPC_SEND(router->peer->channel, IPC_ROUTER_DRAIN, 0, &body);
 }

@@ -1,18 +1,32 @@
-/* What is remembered of each router in RUNTIME/routers/SLOT: "TOKEN PID". */
+/* What is remembered of each router in RUNTIME/routers/NAME: "TOKEN PID DEVICE INODE". The name is its slot, or
+ * SLOT.PID once another one has the slot and it only serves what it has accepted. */
 #pragma once
 
 #include "common/ipc.h"
 
 #include <sys/types.h>
 
-/* pid 0: not known yet. Atomic, mode 0600. */
-int router_files_write(const char *runtime, unsigned slot, const char *token, pid_t pid);
+#define ROUTER_NAME_SIZE 24
 
-/* The router of the slot when it still runs: returns a pidfd, the caller's, and fills in token and pid.
- * Its command line must name the token, since a pid alone may be anybody's by now. -ESRCH: it does not run. */
-int router_files_open(const char *runtime, unsigned slot, char ret_token[static IPC_TOKEN_SIZE], pid_t *ret_pid);
+struct router_file {
+        char token[IPC_TOKEN_SIZE];
+        pid_t pid;                 /* 0: not known yet */
+        uint64_t device, inode;    /* of the program that it runs; what it keeps open, no other file is */
+};
 
-void router_files_remove(const char *runtime, unsigned slot);
+/* Atomic, mode 0600. */
+int router_files_write(const char *runtime, const char *name, const struct router_file *file);
 
-/* Ends the routers of slots that are not used any more, and removes their files. */
-void router_files_clean(const char *runtime, unsigned n_slots);
+/* The router when it still runs: returns a pidfd, the caller's. Its command line must name the token, since a pid
+ * alone may be anybody's by now. -ESRCH: it does not run. */
+int router_files_open(const char *runtime, const char *name, struct router_file *ret);
+
+int router_files_rename(const char *runtime, const char *from, const char *to);
+void router_files_remove(const char *runtime, const char *name);
+
+/* Calls found for each; slot is that of its name, is_former says that another one has it. */
+void router_files_each(const char *runtime,
+                       void (*found)(const char *name, unsigned slot, bool is_former, void *userdata), void *userdata);
+
+/* SIGTERM to a router that nobody needs, and its file goes. */
+void router_files_end(const char *runtime, const char *name);

@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "supervisor/router.h"
+#include "supervisor/routers.h"
 #include "supervisor/supervisor.h"
 
 #define PING_VERSION 2 /* the first IPC_VERSION with it */
@@ -23,17 +24,22 @@ static void timer_set(struct router_health *health)
         event_add(health->timer, &interval);
 }
 
+static void ask(struct router *router)
+{
+        struct ipc_empty ping = { 0 };
+
+        router->health.n_unanswered++;
+        timer_set(&router->health);
+        (void) IPC_SEND(router->peer->channel, IPC_PING, ++router->health.cookie, &ping);
+}
+
 static void on_timer(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
 {
         struct router *router = userdata;
-        struct router_health *health = &router->health;
-        struct ipc_empty ping = { 0 };
 
-        if (health->n_unanswered >= UNANSWERED_MAX)
+        if (router->health.n_unanswered >= UNANSWERED_MAX)
                 router_kill(router, "does not answer");
-        health->n_unanswered++;
-        timer_set(health);
-        (void) IPC_SEND(router->peer->channel, IPC_PING, ++health->cookie, &ping);
+        ask(router);
 }
 
 int router_health_init(struct router *router)
@@ -54,7 +60,7 @@ void router_health_begin(struct router *router, uint32_t version)
 {
         router->health.n_unanswered = 0;
         if (version >= PING_VERSION)
-                timer_set(&router->health);
+                ask(router);
 }
 
 void router_health_end(struct router *router)
@@ -70,7 +76,11 @@ bool router_health_is_good(const struct router *router)
 
 int router_health_on_pong(struct peer *peer, const struct ipc_message *m)
 {
-        if (peer->router && m->cookie == peer->router->health.cookie)
-                peer->router->health.n_unanswered = 0;
+        struct router *router = peer->router;
+
+        if (!router || m->cookie != router->health.cookie)
+                return 0;
+        router->health.n_unanswered = 0;
+        routers_on_answer(router);
         return 0;
 }

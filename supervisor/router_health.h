@@ -23,7 +23,8 @@ usec_t router_health_patience_usec(void);
 int router_health_init(struct router *router);
 void router_health_done(struct router *router);
 
-/* Its connection is there, or has ended. One that speaks no version with PING is not asked. */
+/* Its dump was sent, or its connection has ended. One that speaks no version with PING is not asked; all others
+ * at once, so that the first answer says that the dump was read. */
 void router_health_begin(struct router *router, uint32_t version);
 void router_health_end(struct router *router);
 

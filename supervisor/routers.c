@@ -7,6 +7,8 @@
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
 
+#define FORMERS_MAX 64 /* each is a process with the clients of an earlier upgrade */
+
 struct routers {
         struct supervisor *supervisor;
         struct session_observer observer;
@@ -44,8 +46,8 @@ struct router *routers_find(struct routers *routers, unsigned slot, const char *
         struct router *router;
 
         TAILQ_FOREACH(router, &routers->list, entry)
-                if (router->slot == slot)
-                        return session_token_equal(router->token, token) ? router : NULL;
+                if (router->slot == slot && session_token_equal(router->file.token, token))
+                        return router;
         return NULL;
 }
 
@@ -55,7 +57,7 @@ unsigned routers_count_connected(const struct routers *routers)
         unsigned n = 0;
 
         TAILQ_FOREACH(router, &routers->list, entry)
-                n += router->peer != NULL;
+                n += router->peer && !router->is_former;
         return n;
 }
 
@@ -74,7 +76,7 @@ bool routers_know_pid(const struct routers *routers, pid_t pid)
         const struct router *router;
 
         TAILQ_FOREACH(router, &routers->list, entry)
-                if (router->pid == pid)
+                if (router->file.pid == pid)
                         return true;
         return false;
 }
@@ -84,6 +86,86 @@ bool routers_are_stopping(const struct routers *routers)
         return routers->is_stopping;
 }
 
+/* ---- replacement ------------------------------------------------------------------------------- */
+
+/* The process that has the slot now. */
+static struct router *find_present(const struct routers *routers, unsigned slot)
+{
+        struct router *router;
+
+        TAILQ_FOREACH(router, &routers->list, entry)
+                if (router->slot == slot && !router->is_former)
+                        return router;
+        return NULL;
+}
+
+/* The one that was to replace it does not accept yet. */
+static bool needs_former(const struct routers *routers, unsigned slot)
+{
+        const struct router *present = find_present(routers, slot);
+
+        return present && !present->has_answered;
+}
+
+void routers_on_answer(struct router *router)
+{
+        struct routers *routers = router->userdata;
+        struct router *other;
+
+        if (router->is_former || router->has_answered)
+                return;
+        router->has_answered = true;
+        TAILQ_FOREACH(other, &routers->list, entry)
+                if (other->is_former && other->slot == router->slot)
+                        router_drain(other);
+}
+
+/* Upgrades that follow each other faster than clients leave: the longest retired one goes. */
+static void make_room(struct routers *routers)
+{
+        struct router *router, *oldest = NULL;
+        unsigned n = 0;
+
+        TAILQ_FOREACH(router, &routers->list, entry)
+                if (router->is_former && !router->is_ending) {
+                        oldest = oldest ?: router;
+                        n++;
+                }
+        if (n > FORMERS_MAX)
+                router_end(oldest);
+}
+
+/* Its slot is not wanted any more. May free it. */
+static void retire(struct routers *routers, struct router *router)
+{
+        if (router->file.pid == 0 || router_retire(router) < 0) {
+                router_end(router);
+                return;
+        }
+        router_drain(router);
+        make_room(routers);
+}
+
+/* Each slot whose program was replaced gets a new process. */
+static void renew(struct routers *routers)
+{
+        for (unsigned slot = 0; slot < routers->supervisor->config->routers; slot++) {
+                struct router *router = find_present(routers, slot);
+
+                if (!router || router->is_ending || !router_is_outdated(router))
+                        continue;
+                int r = router_retire(router);
+
+                if (r >= 0)
+                        r = routers_add(routers, slot);
+                make_room(routers);
+                if (r < 0)
+                        (void) log_errno(r, "cannot replace router %u", slot);
+                else
+                        log_info("router %u: another program is there now, replacing it", slot);
+        }
+}
+
 /* ---- connections ------------------------------------------------------------------------------ */
 
 int routers_hello(struct peer *peer, struct router *router, uint32_t version)
@@ -91,13 +173,17 @@ int routers_hello(struct peer *peer, struct router *router, uint32_t version)
         struct routers *routers = router->userdata;
         struct ipc_welcome welcome = { .version = IPC_VERSION };
 
-        router_connected(router, peer, version);
+        router_connected(router, peer);
         (void) IPC_SEND(peer->channel, IPC_WELCOME, 0, &welcome);
         router_push_dump(peer);
+        router_health_begin(router, version);
+        if (router->is_former && !needs_former(routers, router->slot))
+                router_drain(router);
         status_changed(routers->supervisor->status);
         if (!routers->was_up && routers_count_connected(routers) >= routers->supervisor->config->routers) {
                 routers->was_up = true;
                 routers->on_up(routers->supervisor);
+                renew(routers);
         }
         return 0;
 }
@@ -192,6 +278,22 @@ static void on_down_event(_unused_ evutil_socket_t fd, _unused_ short what, void
         routers->on_down(routers->supervisor);
 }
 
+/* Of an earlier supervisor: former routers go on, those of slots that are not used any more end. */
+static void on_file(const char *name, unsigned slot, bool is_former, void *userdata)
+{
+        struct routers *routers = userdata;
+        struct router *router;
+
+        if (!is_former && slot < routers->supervisor->config->routers)
+                return;
+        if (!is_former)
+                router_files_end(routers->supervisor->options.runtime, name);
+        else if (router_new_former(routers->supervisor, name, slot, on_router_over, routers, &router) < 0)
+                router_files_remove(routers->supervisor->options.runtime, name);
+        else
+                TAILQ_INSERT_TAIL(&routers->list, router, entry);
+}
+
 int routers_new(struct supervisor *supervisor, void (*on_up)(struct supervisor *supervisor), struct routers **ret)
 {
         _cleanup_(routers_freep) struct routers *routers = calloc(1, sizeof(*routers));
@@ -213,7 +315,7 @@ int routers_new(struct supervisor *supervisor, void (*on_up)(struct supervisor *
                 if (r < 0)
                         return r;
         }
-        router_files_clean(supervisor->options.runtime, supervisor->config->routers);
+        router_files_each(supervisor->options.runtime, on_file, routers);
         *ret = TAKE_PTR(routers);
         return 0;
 }
@@ -233,7 +335,7 @@ struct routers *routers_free(struct routers *routers)
         return NULL;
 }
 
-/* The routers of slots from 0 on go on and hear everything anew, the others end. Returns the slots there are. */
+/* The routers of slots from 0 on go on and hear everything anew, the others retire. Returns the slots there are. */
 static unsigned keep_slots(struct routers *routers, unsigned wanted)
 {
         struct router *router = TAILQ_FIRST(&routers->list);
@@ -242,13 +344,12 @@ static unsigned keep_slots(struct routers *routers, unsigned wanted)
         while (router) {
                 struct router *next = TAILQ_NEXT(router, entry);
 
-                if (router->slot < wanted) {
-                        router_keep(router);
+                if (!router->is_former && router->slot < wanted)
                         have = MAX_OF(have, router->slot + 1);
-                        if (router->peer)
-                                router_push_dump(router->peer);
-                } else
-                        router_end(router);
+                if (router->peer)
+                        router_push_dump(router->peer);
+                if (!router->is_former && router->slot >= wanted)
+                        retire(routers, router);
                 router = next;
         }
         return have;
@@ -264,6 +365,7 @@ void routers_reconfigure(struct routers *routers)
                 if (r < 0)
                         (void) log_errno(r, "cannot add router %u", slot);
         }
+        renew(routers);
 }
 
 void routers_stop(struct routers *routers, void (*on_down)(struct supervisor *supervisor))
@@ -272,5 +374,8 @@ void routers_stop(struct routers *routers, void (*on_down)(struct supervisor *su
         routers->on_down = on_down;
         if (TAILQ_EMPTY(&routers->list))
                 event_active(routers->down_event, EV_TIMEOUT, 0);
-        (void) keep_slots(routers, 0);
+        for (struct router *router = TAILQ_FIRST(&routers->list), *next; router; router = next) {
+                next = TAILQ_NEXT(router, entry);
+                router_end(router);
+        }
 }

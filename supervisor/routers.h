@@ -12,7 +12,7 @@ int routers_new(struct supervisor *supervisor, void (*on_up)(struct supervisor *
 struct routers *routers_free(struct routers *routers);
 DEFINE_CLEANUP(struct routers, routers_free)
 
-/* The router of a slot when token is its token, else NULL. */
+/* The router of a slot, the present or a former one, whose token this is, or NULL. */
 struct router *routers_find(struct routers *routers, unsigned slot, const char *token);
 
 /* A router whose token was checked said HELLO: WELCOME and the dump follow. */
@@ -20,8 +20,12 @@ int routers_hello(struct peer *peer, struct router *router, uint32_t version);
 /* Its connection ended. */
 void routers_hangup(struct peer *peer);
 
-/* After a reload: the new number of slots, and a new dump to each. */
+/* After a reload: the new number of slots, and a new dump to each; those whose program was replaced give their
+ * slots to new ones. Nothing is dropped: a router that goes first serves what it has accepted. */
 void routers_reconfigure(struct routers *routers);
+
+/* A router answers, so its slot needs no former one any more. */
+void routers_on_answer(struct router *router);
 
 /* An alias came or went. Nothing is sent for sessions that the routers do not know. */
 void routers_push_alias(struct routers *routers, const struct session *session, enum key_kind kind, const char *key,

@@ -56,6 +56,14 @@ void status_text(const struct supervisor *supervisor, char ret[static STATUS_TEX
                 add_count(ret, supervisor->config->routers - connected, "of the routers not there");
 }
 
+void status_tell_ready(const struct supervisor *supervisor)
+{
+        char text[STATUS_TEXT_SIZE];
+
+        status_text(supervisor, text);
+        notify_ready(text);
+}
+
 static void on_timer(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
 {
         struct status *status = userdata;

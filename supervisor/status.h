@@ -17,5 +17,8 @@ DEFINE_CLEANUP(struct status, status_free)
 #define STATUS_TEXT_SIZE 128
 void status_text(const struct supervisor *supervisor, char ret[static STATUS_TEXT_SIZE]);
 
+/* READY=1 with the line: at the start, and after a reload. */
+void status_tell_ready(const struct supervisor *supervisor);
+
 /* Something that the line tells has changed that is no session's move. */
 void status_changed(struct status *status);

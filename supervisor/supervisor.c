@@ -12,10 +12,12 @@
 #include "supervisor/orderly_stop.h"
 #include "supervisor/peers.h"
 #include "supervisor/rebuild.h"
+#include "supervisor/reload.h"
 #include "supervisor/resolve.h"
 #include "supervisor/routers.h"
 #include "supervisor/session_limits.h"
 #include "supervisor/status.h"
+#include "supervisor/upgrade.h"
 #include "supervisor/users.h"
 
 #include <signal.h>
@@ -34,60 +36,10 @@ void supervisor_unobserve(struct supervisor *supervisor, struct session_observer
 }
 
 /* What was read beside the file that everybody knows of. */
-static void log_drop_ins(const struct config *config)
+void supervisor_log_drop_ins(const struct supervisor *supervisor)
 {
-        for (size_t i = 1; config->files[i]; i++)
-                log_info("read %s, too", config->files[i]);
-}
-
-/* ---- reload ----------------------------------------------------------------------------------- */
-
-/* Sessions of servers that are gone drain; all others stay as they are. */
-static void drain_removed(struct supervisor *supervisor)
-{
-        struct session *s = session_next(supervisor->sessions, NULL);
-
-        while (s) {
-                struct session *next = session_next(supervisor->sessions, s);
-
-                if (!config_find(supervisor->config, s->record.server))
-                        lifecycle_stop(s, REASON_stopping, NULL, s->drain_usec);
-                s = next;
-        }
-}
-
-static void tell_ready(const struct supervisor *supervisor)
-{
-        char text[STATUS_TEXT_SIZE];
-
-        status_text(supervisor, text);
-        notify_ready(text);
-}
-
-int supervisor_reload(struct supervisor *supervisor, struct config_report *report)
-{
-        struct config *config;
-
-        if (supervisor->is_stopping)
-                return -ESHUTDOWN;
-        notify_reloading();
-        int r = config_load(supervisor->options.config, supervisor->options.drop_ins, &config, report);
-
-        if (r >= 0) {
-                config_free(supervisor->config);
-                supervisor->config = config;
-                drain_removed(supervisor);
-                session_limits_reconfigure(supervisor);
-                eras_forget(supervisor->eras); /* a newer server may have been installed */
-                admission_reconsider(supervisor->admission);
-                routers_reconfigure(supervisor->routers);
-                users_warn(supervisor->users);
-                log_drop_ins(config);
-                log_info("configuration read again: %zu servers", config->n_servers);
-        } else
-                log_error("%s holds mistakes: everything stays as it was", supervisor->options.config);
-        tell_ready(supervisor);
-        return r;
+        for (size_t i = 1; supervisor->config->files[i]; i++)
+                log_info("read %s, too", supervisor->config->files[i]);
 }
 
 /* ---- signals and events ----------------------------------------------------------------------- */
@@ -97,19 +49,17 @@ static void on_stop_signal(_unused_ evutil_socket_t signal, _unused_ short what,
         supervisor_stop(userdata);
 }
 
+static void on_reloaded(_unused_ const struct reload_result *result, _unused_ void *userdata)
+{
+        /* It is in the log, and nobody waits for more. */
+}
+
 static void on_reload_signal(_unused_ evutil_socket_t signal, _unused_ short what, void *userdata)
 {
         struct supervisor *supervisor = userdata;
-        struct config_report report = { .notes = NULL };
+        struct reload_request *request;
 
-        (void) supervisor_reload(supervisor, &report);
-        for (size_t i = 0; i < report.n_notes; i++) {
-                const struct config_note *note = &report.notes[i];
-
-                log_line(note->is_mistake ? LOG_ERR : LOG_NOTICE, "%s: %s%s%s", note->file, note->json_path,
-                         *note->json_path ? ": " : "", note->text);
-        }
-        config_report_done(&report);
+        (void) reload_begin(supervisor->reload, on_reloaded, NULL, &request);
 }
 
 static void on_after_end(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
@@ -138,11 +88,11 @@ static void on_routers_up(struct supervisor *supervisor)
         /* Ready and ending at once would be asked to end a second time, which kills. */
         if (supervisor->is_stopping)
                 return;
-        log_drop_ins(supervisor->config);
+        supervisor_log_drop_ins(supervisor);
         log_info("ready: %zu server%s, %u router%s", supervisor->config->n_servers,
                  supervisor->config->n_servers == 1 ? "" : "s", supervisor->config->routers,
                  supervisor->config->routers == 1 ? "" : "s");
-        tell_ready(supervisor);
+        status_tell_ready(supervisor);
 }
 
 static int signals_make(struct supervisor *supervisor)
@@ -163,6 +113,7 @@ static int signals_make(struct supervisor *supervisor)
                 if (!supervisor->signals[i] || event_add(supervisor->signals[i], NULL) < 0)
                         return -ENOMEM;
         }
+        upgrade_release_signals(); /* whom we follow has left them to us */
         return 0;
 }
 
@@ -243,6 +194,8 @@ static int parts_make(struct supervisor *supervisor)
         if (r >= 0)
                 r = status_new(supervisor, &supervisor->status);
         if (r >= 0)
+                r = reload_new(supervisor, &supervisor->reload);
+        if (r >= 0)
                 r = peers_new(supervisor, supervisor->listen.ipc, &supervisor->peers);
         if (r < 0)
                 return log_errno(r, "cannot start");
@@ -293,6 +246,7 @@ struct supervisor *supervisor_free(struct supervisor *supervisor)
         if (!supervisor)
                 return NULL;
         control_free(supervisor->control);
+        reload_free(supervisor->reload);
         status_free(supervisor->status);
         peers_free(supervisor->peers);
         rebuild_free(supervisor->rebuild);

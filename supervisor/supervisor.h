@@ -17,6 +17,7 @@ struct eras;
 struct janitor;
 struct peers;
 struct rebuild;
+struct reload;
 struct resolver;
 struct routers;
 struct status;
@@ -41,6 +42,9 @@ struct supervisor_options {
         const char *cgroup_root;    /* NULL: choose (supervisor/tracking.h) */
         const char *backend_user, *router_user; /* NULL: the same as ours */
         const char *libexec;        /* where envmux-worker, envmux-router and bundled servers live */
+        const char *exe;            /* the file we were started from, which may be another one by now */
+        char *const *argv;          /* as we were started */
+        int start_fd;               /* the working directory that we were started in */
 };
 
 /* Somebody who wants to hear of every move of every session, Monitor for one. Told after the move;
@@ -66,7 +70,7 @@ struct supervisor_counters {
 struct supervisor {
         struct supervisor_options options;
         struct event_base *base;
-        struct config *config;              /* replaced by supervisor_reload: never kept across events */
+        struct config *config;              /* replaced by a reload: never kept across events */
         struct listen_fds listen;
         int sockets_fd, records_fd;         /* RUNTIME/sockets (also the working directory), RUNTIME/records */
         usec_t started_realtime_usec;
@@ -89,6 +93,7 @@ struct supervisor {
         struct event *signals[3], *after_end, *stop_deadline;
         struct janitor *janitor;
         struct status *status;
+        struct reload *reload;
         TAILQ_HEAD(, session_observer) observers;
         struct supervisor_counters counters;
 };
@@ -105,9 +110,8 @@ int supervisor_run(struct supervisor *supervisor);
 /* Begins the orderly stop (SIGTERM): every session is stopped, then routers, then files; again: kills now. */
 void supervisor_stop(struct supervisor *supervisor);
 
-/* Reads the configuration again (SIGHUP, Reload). 0: in force. Negative: nothing changed, and the
- * report says why; -ESHUTDOWN: everything is being stopped. The report is filled in in every case; config_report_done it. */
-int supervisor_reload(struct supervisor *supervisor, struct config_report *report);
+/* Says which files hold the configuration beside the one that everybody knows of. */
+void supervisor_log_drop_ins(const struct supervisor *supervisor);
 
 void supervisor_observe(struct supervisor *supervisor, struct session_observer *observer);
 void supervisor_unobserve(struct supervisor *supervisor, struct session_observer *observer);

@@ -195,6 +195,11 @@ size_t http_conn_pending_bytes(const struct http_conn *conn);
 /* Do not keep alive after the current message (drain of a listener, or a connection of no use). */
 void http_conn_set_close(struct http_conn *conn);
 
+/* Do not keep alive after the next answer whose head is still to come, which says so. Unlike
+ * http_conn_set_close this never closes under a request that is on its way: an idle connection stays, and one
+ * whose answer has begun serves one more request. */
+void http_conn_announce_close(struct http_conn *conn);
+
 /* Breaks a message whose end cannot be sent honestly: closes without the final chunk, after what was
  * queued is flushed. */
 void http_conn_abort(struct http_conn *conn);

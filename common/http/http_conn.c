@@ -308,6 +308,11 @@ void http_conn_set_close(struct http_conn *c)
                 conn_finish(c);
 }
 
+void http_conn_announce_close(struct http_conn *c)
+{
+        c->is_close_to_announce = true;
+}
+
 void http_conn_abort(struct http_conn *c)
 {
         if (c->is_close_delimited && c->sending == SENDING_BODY)

@@ -69,6 +69,7 @@ struct http_conn {
         bool is_swallowing;    /* the answer ended before the request: its rest is thrown away */
         bool is_kept_alive;    /* by what both sides said about the current message */
         bool is_close_wanted;  /* http_conn_set_close */
+        bool is_close_to_announce; /* http_conn_announce_close */
         bool owes_continue;    /* the client waits for 100 before its body */
         bool was_full;         /* on_drained is due below the low-water mark */
         bool resets_on_close;  /* closing in good order would make a broken message look complete */

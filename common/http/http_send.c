@@ -193,6 +193,7 @@ int http_conn_begin_body(struct http_conn *c, enum http_framing framing, uint64_
                 return -EINVAL;
         c->framing = framing;
         add_framing(c, length);
+        c->is_close_wanted = c->is_close_wanted || c->is_close_to_announce;
         if (!c->is_kept_alive || c->is_close_wanted)
                 (void) add_header(c, slice_of("Connection"), slice_of("close"));
         else if (c->role == HTTP_SERVER && c->peer_is_1_0)
