@@ -5,6 +5,7 @@
 #include "supervisor/config_duration.h"
 #include "supervisor/config_json_schema.h"
 #include "supervisor/config_machine.h"
+#include "supervisor/config_range.h"
 #include "supervisor/config_schema.h"
 #include "supervisor/config_size.h"
 #include "tests/unit/config-fixture.h"
@@ -83,6 +84,20 @@ static void sizes_are_read_and_written(void **state)
         assert_string_equal(config_size_format(1000, text), "1000");
         assert_string_equal(config_size_format(0, text), "0");
         assert_string_equal(config_size_format(UINT64_MAX, text), "18446744073709551615");
+}
+
+static void ranges_are_read(void **state)
+{
+        static const char *const bad[] = { "", "5", "5-", "-5", "9-5", "5-5", "5-9x", " 5-9", "5 - 9", "a-b" };
+        struct config_range range;
+
+        assert_int_equal(config_range_parse("1879048192-1879113727", 65536, UINT32_MAX, &range), 0);
+        assert_true(range.first == 1879048192 && range.last == 1879113727);
+        for (size_t i = 0; i < ELEMENTSOF(bad); i++)
+                assert_int_equal(config_range_parse(bad[i], 1, UINT32_MAX, &range), -EINVAL);
+        assert_int_equal(config_range_parse("0-70000", 65536, UINT32_MAX, &range), -ERANGE);
+        assert_int_equal(config_range_parse("70000-99999999999999999999", 65536, UINT32_MAX, &range), -ERANGE);
+        assert_int_equal(config_range_parse("70000-80001", 65536, 80000, &range), -ERANGE);
 }
 
 static void misspellings_are_recognised(void **state)
@@ -265,6 +280,7 @@ int main(void)
                 cmocka_unit_test(durations_are_read),
                 cmocka_unit_test(durations_are_written_as_they_are_read),
                 cmocka_unit_test(sizes_are_read_and_written),
+                cmocka_unit_test(ranges_are_read),
                 cmocka_unit_test(misspellings_are_recognised),
                 cmocka_unit_test(commands_are_found),
                 cmocka_unit_test(limits_of_the_machine_are_compared),
