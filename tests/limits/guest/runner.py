@@ -66,9 +66,10 @@ def run(function):
 
 
 def keep_journal():
-    """For the host, at every failure: the machine may not come to its end."""
+    """For the host, at every failure: the machine may not come to its end. What the kernel says is on the console."""
+    transports = [f"_TRANSPORT={name}" for name in ("journal", "stdout", "syslog", "driver")]
     with open(HERE / "journal", "w") as journal:
-        subprocess.run(["journalctl", "--no-pager", "-b", "-o", "short-monotonic"], stdout=journal)
+        subprocess.run(["journalctl", "--no-pager", "-b", "-o", "short-monotonic", *transports], stdout=journal)
 
 
 def main():

@@ -14,6 +14,7 @@ from world import (ADDRESS, MIB, SESSIONS, SLICE, expect_killed, group, install_
 
 RUNTIME = pathlib.Path("/run/envmux")
 WORKSPACES = pathlib.Path("/var/lib/envmux/workspaces")
+PROGRAMS = pathlib.Path("/usr/libexec/envmux")
 DROP_IN = pathlib.Path("/run/systemd/system/envmux.service.d/test.conf")
 LIMITED = {"memory_max": "32M", "tasks_max": 16, "per_server": {"tasks_max": 64}}
 
@@ -115,6 +116,35 @@ def test_sessions_and_limits_survive_reload():
         pid = main_pid()
         sh("systemctl", "reload", "envmux.service")
         assert main_pid() == pid
+
+
+def replace_programs():
+    """As an upgrade does: other files of the same names."""
+    for path in PROGRAMS.iterdir():
+        new = path.with_name("new")
+        shutil.copy2(path, new)
+        new.rename(path)
+
+
+def test_sessions_and_limits_survive_new_programs():
+    with Live() as live:
+        pid = main_pid()
+        replace_programs()
+        sh("systemctl", "reload", "envmux.service")
+        wait_until(lambda: os.stat(f"/proc/{pid}/exe").st_ino == (PROGRAMS / "envmux-supervisor").stat().st_ino,
+                   "the new program runs")
+        assert main_pid() == pid
+        kill_supervisor()
+        for client in live.clients.values():
+            client.connection.close()  # a router that is replaced ends its connections when they are idle
+
+
+def test_sessions_and_limits_survive_the_placeholder_of_their_cgroup():
+    with Live():
+        for pid in (SESSIONS / "hold/cgroup.procs").read_text().split():
+            os.kill(int(pid), signal.SIGKILL)
+        kill_supervisor()
+        sh("systemctl", "daemon-reload")
 
 
 def test_sessions_and_limits_survive_the_routers():
