@@ -25,12 +25,19 @@ def missing():
     return "needs node, npx and the packages of tests/e2e/package.json in build/node"
 
 
+def replace(source, copy):
+    """As shutil.copy2, but whoever reads the copy meanwhile, another test process for one, sees a whole file."""
+    whole = f"{copy}.{os.getpid()}"
+    shutil.copy2(source, whole)
+    os.replace(whole, copy)
+
+
 @functools.cache  # a copy that is being run stays as it is
 def installed(name):
     """A script or folder of tests/e2e/node, copied to where Node.js finds the packages: beside them."""
     source, copy = SCRIPTS / name, FOLDER / name
     if source.is_dir():
-        shutil.copytree(source, copy, dirs_exist_ok=True)
+        shutil.copytree(source, copy, copy_function=replace, dirs_exist_ok=True)
     else:
-        shutil.copy(source, copy)
+        replace(source, copy)
     return copy

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -12,11 +11,11 @@ from mcp import ClientSession, types
 from mcp.client.sse import sse_client
 
 import harness
+import node_tools
 from mcp_client import Client
 from sse_wire import SseClient
 
 HERE = pathlib.Path(__file__).parent
-NODE = harness.TOP / "build" / "node"
 
 
 def http(script, *arguments, **envmux):
@@ -143,14 +142,12 @@ def test_the_python_client_samples(run):
     gone(run)
 
 
-@pytest.mark.skipif(not (NODE / "node_modules").is_dir() or not shutil.which("npx"),
-                    reason="needs node, npx and the packages of tests/e2e/package.json in build/node")
+@pytest.mark.skipif(bool(node_tools.missing()), reason=str(node_tools.missing()))
 def test_the_typescript_client_sees_everything(envmux):
     run = envmux({"mcpServers": {"everything": {
-        "command": "npx", "cwd": str(NODE), "args": ["-y", "@modelcontextprotocol/server-everything", "sse"],
+        "command": "npx", "cwd": str(node_tools.FOLDER), "args": ["-y", "@modelcontextprotocol/server-everything", "sse"],
         "env": {"PORT": "${envmux:port}"}, "envmux": {"transport": "http"}}}})
-    driver = NODE / "everything.mjs"  # Node looks for packages beside the script
-    shutil.copy(HERE / "node" / "everything.mjs", driver)
+    driver = node_tools.installed("everything.mjs")
 
     done = subprocess.run(["node", driver, "sdk-sse", run.url + "/everything/sse", "old"], capture_output=True, text=True,
                           timeout=90)

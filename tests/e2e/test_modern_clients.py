@@ -26,7 +26,7 @@ def start(envmux):
 
 
 def play(scenario, *urls):
-    done = subprocess.run([PYTHON, DRIVER, scenario, *urls], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([PYTHON, DRIVER, scenario, *urls], capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -70,7 +70,7 @@ def test_each_key_keeps_to_its_era(start):
 @pytest.mark.skipif(bool(node_tools.missing()), reason=str(node_tools.missing()))
 def test_clients_of_the_typescript_sdk_do_not_cross(start):
     done = subprocess.run(["node", node_tools.installed("modern.mjs"), start().mcp()], capture_output=True, text=True,
-                          timeout=60, check=False)
+                          timeout=150, check=False)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {
         "revisions": ["2026-07-28"] * 2,
