@@ -5,6 +5,7 @@ libcommon_a_SOURCES = \
 	common/failure.c common/reason.c common/reason.def common/reason.h \
 	common/handle.c common/handle.h \
 	common/identity.c common/identity.h common/identity_canonical.c \
+	common/journal.c common/journal.h \
 	common/json_scan.c common/json_scan.h common/json_string.c common/json_value.c \
 	common/json_writer.c common/json_writer.h \
 	common/jsonrpc.c common/jsonrpc.h \

@@ -22,6 +22,9 @@ packaging/systemd/%.service: packaging/systemd/%.service.in Makefile
 	$(AM_V_GEN)$(MKDIR_P) $(@D) && $(SED) -e 's|@pkglibexecdir[@]|$(pkglibexecdir)|g' -e 's|@bindir[@]|$(bindir)|g' \
 		-e 's|@pkgsysconfdir[@]|$(pkgsysconfdir)|g' $< >$@.tmp && mv $@.tmp $@
 
+catalogdir = $(prefix)/lib/systemd/catalog
+dist_catalog_DATA = packaging/catalog/envmux.catalog
+
 dist_sysusers_DATA = packaging/sysusers.d/envmux.conf
 dist_tmpfiles_DATA = packaging/tmpfiles.d/envmux.conf
 

@@ -5,6 +5,7 @@
 #include "supervisor/admission.h"
 #include "supervisor/launch.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/log_event.h"
 #include "supervisor/routers.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/waiter.h"
@@ -126,7 +127,7 @@ void dormant_begin(struct session *s)
 {
         s->record.dormant_usec = s->since_realtime_usec;
         record_keep(s);
-        log_info("session %s: dormant", s->record.id);
+        log_event_session(LOG_EVENT_SESSION_DORMANT, s, "dormant");
         make_room(s->supervisor);
 }
 
@@ -229,7 +230,7 @@ int dormant_wake(struct session *s, const struct server_config *server, bool wit
         request.awaits_request = awaits_request;
         request.revive = revive;
         request.aliases = aliases;
-        log_info("session %s: asked for again, generation %u follows", s->record.id, request.generation);
+        log_event_session(LOG_EVENT_SESSION_WOKEN, s, "asked for again, generation %u follows", request.generation);
         return follow(s, server, &request, ret);
 }
 

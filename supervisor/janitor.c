@@ -2,6 +2,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "supervisor/log_event.h"
 #include "supervisor/rebuild.h"
 #include "supervisor/routers.h"
 #include "supervisor/supervisor.h"
@@ -82,7 +83,7 @@ static void on_timer(_unused_ evutil_socket_t fd, _unused_ short what, void *use
         unsigned n = janitor_kill_strays(janitor);
 
         if (n > 0)
-                log_notice("killed %u processes that belong to no session", n);
+                log_event(LOG_EVENT_STRAY_KILLED, "killed %u processes that belong to no session", n);
         timer_set(janitor, n > 0 ? AGAIN_USEC : ROUND_USEC);
 }
 

@@ -6,6 +6,7 @@
 #include "supervisor/dormant.h"
 #include "supervisor/janitor.h"
 #include "supervisor/launch.h"
+#include "supervisor/log_event.h"
 #include "supervisor/peers.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/waiter.h"
@@ -197,14 +198,14 @@ static void act_launch(struct session *s)
         int r = launch_worker(s, &failure);
 
         if (r < 0) {
-                (void) log_errno(r, "session %s: cannot start server %s%s%s", s->record.id, s->record.server,
-                                 failure ? ": " : "", failure ? failure : "");
+                log_event_session(LOG_EVENT_START_FAILED, s, "cannot start server %s: %s%s%s", s->record.server,
+                                  strerror(-r), failure ? ": " : "", failure ? failure : "");
                 session_set_end(s, true, REASON_start_failed, failure, failure ? strlen(failure) : 0);
                 session_dispatch(s, EVENT_START_FAILED);
                 return;
         }
-        log_info("session %s: started, server %s, key %s, generation %u", s->record.id, s->record.server,
-                 s->record.key, s->record.generation);
+        log_event_session(LOG_EVENT_SESSION_STARTED, s, "started, server %s, key %s, generation %u", s->record.server,
+                          s->record.key, s->record.generation);
         session_notify(s, s->state);
 }
 
@@ -243,9 +244,12 @@ static void log_end(const struct session *s)
 {
         const char *reason = s->end_reason == REASON__MAX ? "session_ended" : reason_to_string(s->end_reason);
         _cleanup_free_ char *detail = session_end_detail(s);
+        enum log_event event = s->end_reason == REASON_out_of_memory ? LOG_EVENT_SESSION_NO_MEMORY
+                               : s->is_failed                       ? LOG_EVENT_SESSION_FAILED
+                                                                    : LOG_EVENT_SESSION_STOPPED;
 
-        log_line(s->is_failed ? LOG_WARNING : LOG_INFO, "session %s: %s (%s%s%s)", s->record.id,
-                 session_state_to_string(s->state), reason, detail ? ": " : "", detail ?: "");
+        log_event_session(event, s, "%s (%s%s%s)", session_state_to_string(s->state), reason, detail ? ": " : "",
+                          detail ?: "");
 }
 
 /* No process is left: its files and what points to it go, the record aside. */

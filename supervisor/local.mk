@@ -48,6 +48,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/notify.c supervisor/notify.h \
 	supervisor/orderly_stop.c supervisor/orderly_stop.h \
 	supervisor/peers.c supervisor/peers.h \
+	supervisor/log_event.c supervisor/log_event.h supervisor/log_events.def \
 	supervisor/prepare.c supervisor/prepare.h \
 	supervisor/rebuild.c supervisor/rebuild.h \
 	supervisor/record.c supervisor/record.h \

@@ -6,6 +6,7 @@
 #include "supervisor/folders.h"
 #include "supervisor/janitor.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/log_event.h"
 #include "supervisor/rebuild.h"
 #include "supervisor/routers.h"
 #include "supervisor/supervisor.h"
@@ -82,7 +83,7 @@ void supervisor_stop(struct supervisor *supervisor)
                 kill_everything(supervisor);
                 return;
         }
-        log_info("stopping: %u sessions", session_count(supervisor->sessions));
+        log_event(LOG_EVENT_STOPPING, "stopping: %u sessions", session_count(supervisor->sessions));
         supervisor->is_stopping = true;
         notify_stopping();
         supervisor->stop_deadline = event_new(supervisor->base, -1, 0, on_deadline, supervisor);
@@ -126,7 +127,7 @@ static void finish(struct supervisor *supervisor)
         notify_forget_fd("ipc");
         notify_forget_fd("control");
         folders_remove(&supervisor->options);
-        log_info("stopped");
+        log_event(LOG_EVENT_STOPPED, "stopped");
         event_base_loopexit(supervisor->base, NULL);
 }
 

@@ -5,6 +5,7 @@
 #include "supervisor/config_command.h"
 #include "supervisor/environment.h"
 #include "supervisor/janitor.h"
+#include "supervisor/log_event.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/users.h"
@@ -150,8 +151,9 @@ static void on_done_event(_unused_ evutil_socket_t fd, _unused_ short what, void
         }
         if (failure_make(p, &failure, &size) < 0)
                 failure = strdup("{\"reason\":\"start_failed\",\"infra\":true}");
-        log_error("server %s: the prepare command failed (%s %d)%s", p->server,
-                  p->code == CLD_EXITED ? "status" : "signal", p->status, p->is_late ? ", out of time" : "");
+        log_event_server(LOG_EVENT_PREPARE_FAILED, p->server, "server %s: the prepare command failed (%s %d)%s",
+                         p->server, p->code == CLD_EXITED ? "status" : "signal", p->status,
+                         p->is_late ? ", out of time" : "");
         p->on_done(p, failure ? failure : "", failure ? strlen(failure) : 0, p->userdata);
 }
 

@@ -9,6 +9,7 @@
 #include "supervisor/environment.h"
 #include "supervisor/launch.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/log_event.h"
 #include "supervisor/resolve.h"
 #include "supervisor/supervisor.h"
 
@@ -248,7 +249,7 @@ static int on_cgroup(const char *server, const char *principal, const char *id, 
         int r = tracked_new(supervisor->tracking, server, principal, id, true, &stray->owner, &stray->tracked);
 
         if (r >= 0) {
-                log_notice("killing what has no record: %s", tracked_describe(stray->tracked));
+                log_event(LOG_EVENT_STRAY_KILLED, "killing what has no record: %s", tracked_describe(stray->tracked));
                 r = tracked_kill(stray->tracked);
         }
         if (r < 0)
@@ -373,7 +374,7 @@ int rebuild_new(struct supervisor *supervisor, struct rebuild **ret)
         if (r < 0)
                 return r;
         if (session_count(supervisor->sessions) > 0)
-                log_notice("found %u sessions of an earlier supervisor", session_count(supervisor->sessions));
+                log_event(LOG_EVENT_ADOPTED, "found %u sessions of an earlier supervisor", session_count(supervisor->sessions));
         if (!rebuild->is_settled) {
                 log_warning("not all that an earlier supervisor left can be read now, trying again");
                 again_later(rebuild);

@@ -4,6 +4,7 @@
 #include "supervisor/admission.h"
 #include "supervisor/era.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/log_event.h"
 #include "supervisor/routers.h"
 #include "supervisor/session_limits.h"
 #include "supervisor/status.h"
@@ -55,7 +56,7 @@ static void apply(struct supervisor *supervisor, struct config *config_consume)
         routers_reconfigure(supervisor->routers);
         users_warn(supervisor->users);
         supervisor_log_drop_ins(supervisor);
-        log_info("configuration read again: %zu servers", config_consume->n_servers);
+        log_event(LOG_EVENT_RELOADED, "configuration read again: %zu servers", config_consume->n_servers);
 }
 
 static void log_report(const struct reload *reload)
@@ -96,9 +97,9 @@ static void finish(struct reload *reload, int error, const char *why)
 static void refuse(struct reload *reload, int error, const char *why)
 {
         if (why)
-                log_error("reload refused, everything stays as it was: %s", why);
+                log_event(LOG_EVENT_RELOAD_REFUSED, "reload refused, everything stays as it was: %s", why);
         else
-                log_error("%s holds mistakes: everything stays as it was", reload->supervisor->options.config);
+                log_event(LOG_EVENT_RELOAD_REFUSED, "%s holds mistakes: everything stays as it was", reload->supervisor->options.config);
         status_tell_ready(reload->supervisor);
         finish(reload, error, why);
 }

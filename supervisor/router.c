@@ -3,6 +3,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "supervisor/environment.h"
+#include "supervisor/log_event.h"
 #include "supervisor/router_files.h"
 #include "supervisor/spawn.h"
 #include "supervisor/supervisor.h"
@@ -71,7 +72,7 @@ static void on_gone(struct router *router)
                 router->on_over(router, router->userdata);
                 return;
         }
-        log_warning("router %u is gone", router->slot);
+        log_event(LOG_EVENT_ROUTER_LOST, "router %u is gone", router->slot);
         router->supervisor->counters.routers_lost++;
         spawn_soon(router);
 }

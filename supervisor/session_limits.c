@@ -1,6 +1,7 @@
 #include "supervisor/session_limits.h"
 
 #include "common/log.h"
+#include "supervisor/log_event.h"
 #include "supervisor/supervisor.h"
 
 #include <stdio.h>
@@ -73,10 +74,10 @@ static void tell_unenforced(const struct supervisor *supervisor)
                         used += (size_t) snprintf(names + used, sizeof(names) - used, "%s%s", used > 0 ? ", " : "",
                                                   limit_to_string((enum limit_kind) kind));
         if (without)
-                log_warning("%s cannot be enforced here: %s", names,
-                            tracking_has_cgroups(supervisor->tracking)
-                                    ? "our cgroup is not given the controllers for that"
-                                    : "sessions are not tracked by cgroup");
+                log_event(LOG_EVENT_LIMIT_UNENFORCED, "%s cannot be enforced here: %s", names,
+                          tracking_has_cgroups(supervisor->tracking)
+                                  ? "our cgroup is not given the controllers for that"
+                                  : "sessions are not tracked by cgroup");
 }
 
 /* ---- reload --------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "supervisor/folders.h"
 #include "supervisor/janitor.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/log_event.h"
 #include "supervisor/orderly_stop.h"
 #include "supervisor/peers.h"
 #include "supervisor/rebuild.h"
@@ -89,7 +90,7 @@ static void on_routers_up(struct supervisor *supervisor)
         if (supervisor->is_stopping)
                 return;
         supervisor_log_drop_ins(supervisor);
-        log_info("ready: %zu server%s, %u router%s", supervisor->config->n_servers,
+        log_event(LOG_EVENT_READY, "ready: %zu server%s, %u router%s", supervisor->config->n_servers,
                  supervisor->config->n_servers == 1 ? "" : "s", supervisor->config->routers,
                  supervisor->config->routers == 1 ? "" : "s");
         status_tell_ready(supervisor);

@@ -3,6 +3,7 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "supervisor/environment.h"
+#include "supervisor/log_event.h"
 #include "supervisor/notify.h"
 #include "supervisor/peers.h"
 #include "supervisor/spawn.h"
@@ -185,7 +186,7 @@ void upgrade_exec(struct supervisor *supervisor)
                 .control = supervisor->control_fd,
         };
 
-        log_notice("another file is %s now: becoming it", options->exe);
+        log_event(LOG_EVENT_UPGRADE, "another file is %s now: becoming it", options->exe);
         /* Everything else is closed by exec. Relative paths on our command line are of where we were started. */
         int r = fchdir(options->start_fd) < 0 ? -errno : notify_hand_over(&handover);
 

@@ -78,6 +78,7 @@ static bool is_private(const char *assignment)
         static const char *const names[] = {
                 "NOTIFY_SOCKET=", "LISTEN_PID=", "LISTEN_FDS=", "LISTEN_FDNAMES=", "LISTEN_PIDFDID=",
                 "WATCHDOG_PID=", "WATCHDOG_USEC=", "MAINPID=", "FDSTORE=", "JOURNAL_STREAM=", "INVOCATION_ID=",
+                "ENVMUX_JOURNAL=",
         };
 
         for (size_t i = 0; i < ELEMENTSOF(names); i++)

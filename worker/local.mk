@@ -35,6 +35,7 @@ libworker_a_SOURCES = \
 	worker/link.c worker/link.h \
 	worker/listen.c worker/listen.h \
 	worker/log_feed.c worker/log_feed.h \
+	worker/journal_lines.c worker/journal_lines.h \
 	worker/log_ring.c worker/log_ring.h \
 	worker/memory.c worker/memory.h \
 	worker/modern.h \

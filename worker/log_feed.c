@@ -108,7 +108,7 @@ int log_feed_new(struct event_base *base, struct log_ring *ring, struct log_feed
                 free(feed);
                 return -ENOMEM;
         }
-        log_ring_set_notify(ring, on_added, feed);
+        log_ring_set_notify(ring, LOG_READER_FEED, on_added, feed);
         *ret = feed;
         return 0;
 }
@@ -117,7 +117,7 @@ struct log_feed *log_feed_free(struct log_feed *feed)
 {
         if (!feed)
                 return NULL;
-        log_ring_set_notify(feed->ring, NULL, NULL);
+        log_ring_set_notify(feed->ring, LOG_READER_FEED, NULL, NULL);
         log_feed_set_channel(feed, NULL);
         event_free(feed->pump);
         free(feed);

@@ -23,8 +23,10 @@ struct log_ring {
         size_t bytes, bytes_max;
         uint64_t next;
         struct partial *partials[LOG_SOURCE__MAX]; /* made when first needed */
-        void (*on_added)(void *userdata);
-        void *userdata;
+        struct {
+                void (*on_added)(void *userdata);
+                void *userdata;
+        } readers[LOG_READER__MAX];
 };
 
 int log_ring_new(size_t bytes_max, struct log_ring **ret)
@@ -65,10 +67,11 @@ struct log_ring *log_ring_free(struct log_ring *ring)
         return NULL;
 }
 
-void log_ring_set_notify(struct log_ring *ring, void (*on_added)(void *userdata), void *userdata)
+void log_ring_set_notify(struct log_ring *ring, enum log_reader reader, void (*on_added)(void *userdata),
+                         void *userdata)
 {
-        ring->on_added = on_added;
-        ring->userdata = userdata;
+        ring->readers[reader].on_added = on_added;
+        ring->readers[reader].userdata = userdata;
 }
 
 /* Without memory the line is lost and its number shows that. */
@@ -104,8 +107,9 @@ static void add_line(struct log_ring *ring, enum log_source source, const char *
 
 static void notify(const struct log_ring *ring)
 {
-        if (ring->on_added)
-                ring->on_added(ring->userdata);
+        for (size_t i = 0; i < LOG_READER__MAX; i++)
+                if (ring->readers[i].on_added)
+                        ring->readers[i].on_added(ring->readers[i].userdata);
 }
 
 void log_ring_add(struct log_ring *ring, enum log_source source, const char *text, size_t size)

@@ -21,8 +21,14 @@ int log_ring_new(size_t bytes_max, struct log_ring **ret);
 struct log_ring *log_ring_free(struct log_ring *ring);
 DEFINE_CLEANUP(struct log_ring, log_ring_free)
 
-/* Called after lines were added; at most one function. */
-void log_ring_set_notify(struct log_ring *ring, void (*on_added)(void *userdata), void *userdata);
+/* Called after lines were added; one function for each reader. */
+enum log_reader {
+        LOG_READER_FEED,    /* `envmux logs --follow` */
+        LOG_READER_JOURNAL,
+        LOG_READER__MAX,
+};
+void log_ring_set_notify(struct log_ring *ring, enum log_reader reader, void (*on_added)(void *userdata),
+                         void *userdata);
 
 /* Adds one whole line (without its newline). */
 void log_ring_add(struct log_ring *ring, enum log_source source, const char *text, size_t size);

@@ -8,6 +8,7 @@
 #include "worker/door.h"
 #include "worker/handles.h"
 #include "worker/idle.h"
+#include "worker/journal_lines.h"
 #include "worker/life.h"
 #include "worker/link.h"
 #include "worker/log_ring.h"
@@ -62,6 +63,8 @@ static int modules_make(struct worker *worker, int listen_fd)
         _cleanup_fd_ int fd = listen_fd;
         int r = log_ring_new(spec->log_bytes_max, &worker->logs);
 
+        if (r >= 0)
+                r = journal_lines_new(worker->base, worker->logs, spec, &worker->journal_lines);
         if (r >= 0)
                 r = clients_new(spec->kind, spec->key, CLIENTS_MAX, &worker->clients);
         if (r >= 0)
@@ -128,6 +131,7 @@ struct worker *worker_free(struct worker *worker)
         link_free(worker->link);
         handles_free(worker->handles);
         clients_free(worker->clients);
+        journal_lines_free(worker->journal_lines);
         log_ring_free(worker->logs);
         if (worker->sigterm)
                 event_free(worker->sigterm);

@@ -81,6 +81,7 @@ struct worker {
         struct event_base *base;
         struct spec *spec;
         struct log_ring *logs;
+        struct journal_lines *journal_lines; /* NULL without a journal */
         struct link *link;
         struct idle *idle;
         struct reaper *reaper;

@@ -179,3 +179,6 @@ tests_unit_test_sandbox_LDADD = $(ROUTER_LIBS) $(CMOCKA_LIBS)
 check_PROGRAMS += tests/unit/test-memory
 tests_unit_test_memory_SOURCES = tests/unit/test-memory.c
 tests_unit_test_memory_LDADD = libworker.a libsupervisor.a $(COMMON_LIBS) $(JSONC_LIBS) $(CMOCKA_LIBS)
+check_PROGRAMS += tests/unit/test-journal
+tests_unit_test_journal_SOURCES = tests/unit/test-journal.c
+tests_unit_test_journal_LDADD = $(UNIT_LIBS)
