@@ -14,7 +14,7 @@ SERVICE = "envmux.service"
 @pytest.fixture
 def service(machine):
     """The machine with the service freshly started, whatever the test before made of it."""
-    machine.run("rm -rf /run/systemd/system/envmux.service.d; systemctl daemon-reload")
+    machine.run("rm -rf /run/systemd/system/envmux*.d; systemctl daemon-reload")
     machine.run("systemctl stop envmux.service; systemctl reset-failed", check=False)
     machine.systemctl("start", SERVICE)
     yield machine
@@ -121,6 +121,17 @@ def test_restart_of_a_hung_supervisor_goes_on(service):
         service.systemctl("restart", SERVICE)
         move(service, "hung")
     assert not refused
+
+
+def test_start_right_after_a_stop_that_left_routers(service):
+    service.write("/run/systemd/system/envmux-sessions.service.d/slow.conf", "[Service]\nExecStop=\nExecStop=sleep 0.5\n")
+    set_service(service, "[Service]", "RestartSec=1h")
+    for number in range(7):  # more than the start limit of a unit that sets none
+        start_session(service, f"again{number}")
+        service.kill(service.main_pid(SERVICE))
+        wait_until(lambda: service.show(SERVICE, "SubState") == "auto-restart", "auto-restart")
+        service.run("systemctl stop envmux.service; systemctl start envmux.service")
+        assert not sessions(service)
 
 
 def test_stop_while_it_waits_to_be_restarted_leaves_nothing(service):
