@@ -20,89 +20,25 @@ import sys
 import threading
 import time
 
+import ipc_frames
+
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 LIBEXEC = pathlib.Path(os.environ.get("ENVMUX_LIBEXEC", TOP / "build" / "root" / "libexec" / "envmux"))
 WORKER = LIBEXEC / "envmux-worker"
 BACKEND = pathlib.Path(__file__).resolve().with_name("worker_backend.py")
 PATIENCE = float(os.environ.get("ENVMUX_TEST_PATIENCE", 30))
-TYPES = {
-    name: int(number)
-    for number, name in re.findall(r"^IPC\((\d+),\s+(\w+)", (TOP / "common" / "ipc_messages.def").read_text(), re.M)
-}
-NAMES = {number: name for name, number in TYPES.items()}
 REASONS = re.findall(r"^REASON\((\w+)", (TOP / "common" / "reason.def").read_text(), re.M)
 
-ID, TOKEN, KEY = 40, 40, 264
-
-
-class Header(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_uint16), ("type", ctypes.c_uint16), ("cookie", ctypes.c_uint32),
-                ("body_size", ctypes.c_uint32), ("blob_size", ctypes.c_uint32)]
-
-
-class Hello(ctypes.Structure):
-    _fields_ = [("role", ctypes.c_uint32), ("pid", ctypes.c_uint32), ("session_id", ctypes.c_char * ID),
-                ("token", ctypes.c_char * TOKEN), ("generation", ctypes.c_uint32), ("backend_pid", ctypes.c_uint32),
-                ("is_ready", ctypes.c_uint8), ("is_gone", ctypes.c_uint8)]
-
-
-class Alias(ctypes.Structure):
-    _fields_ = [("id", ctypes.c_char * ID), ("kind", ctypes.c_uint32), ("key", ctypes.c_char * KEY),
-                ("is_removed", ctypes.c_uint8)]
-
-
-class Spawned(ctypes.Structure):
-    _fields_ = [("backend_pid", ctypes.c_uint32)]
-
-
-class Status(ctypes.Structure):
-    _fields_ = [("in_flight", ctypes.c_uint32), ("clients", ctypes.c_uint32), ("requests", ctypes.c_uint64),
-                ("bytes_in", ctypes.c_uint64), ("bytes_out", ctypes.c_uint64), ("idle_usec", ctypes.c_uint64),
-                ("bytes_buffered", ctypes.c_uint64)]
-
-
-class Gone(ctypes.Structure):
-    _fields_ = [("cause", ctypes.c_uint32)]
-
-
-class Exited(ctypes.Structure):
-    _fields_ = [("pid", ctypes.c_uint32), ("code", ctypes.c_int32), ("status", ctypes.c_int32)]
-
-
-class Stop(ctypes.Structure):
-    _fields_ = [("drain_usec", ctypes.c_uint64), ("rung_usec", ctypes.c_uint64), ("reason", ctypes.c_uint32)]
-
-
-class LogsGet(ctypes.Structure):
-    _fields_ = [("lines_max", ctypes.c_uint32), ("follow", ctypes.c_uint8)]
-
-
-class LogLines(ctypes.Structure):
-    _fields_ = [("is_last", ctypes.c_uint8), ("is_stdout", ctypes.c_uint8), ("dropped", ctypes.c_uint64)]
-
-
-class Welcome(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_uint32)]
-
-
-class Empty(ctypes.Structure):
-    _fields_ = [("reserved", ctypes.c_uint32)]
-
-
-BODIES = {"HELLO": Hello, "WELCOME": Welcome, "ALIAS": Alias, "SPAWNED": Spawned, "READY": Empty, "STATUS": Status,
-          "STATUS_GET": Empty, "GONE": Gone, "BACKEND_EXITED": Exited, "STOP": Stop, "LOGS_GET": LogsGet,
-          "LOG_LINES": LogLines, "LOGS_CANCEL": Empty}
 IDLE, DELETED, BACKEND_EXITED, START_FAILED, START_TIMEOUT, STOPPED, REPLACED = range(1, 8)
 
 
 class Frame:
     def __init__(self, data):
-        header = Header.from_buffer_copy(data)
-        size = ctypes.sizeof(Header)
-        self.type, self.cookie = NAMES[header.type], header.cookie
-        self.body = BODIES[self.type].from_buffer_copy(data, size)
-        self.blob = data[size + header.body_size :]
-        assert len(self.blob) == header.blob_size and header.body_size == ctypes.sizeof(self.body)
+        _, number, self.cookie, body_size, blob_size = ipc_frames.HEADER.unpack_from(data)
+        self.type = ipc_frames.NAMES[number]
+        self.body = ipc_frames.MESSAGES[self.type][1].from_buffer_copy(data, ipc_frames.HEADER.size)
+        self.blob = data[ipc_frames.HEADER.size + body_size :]
+        assert len(self.blob) == blob_size and body_size == ctypes.sizeof(self.body)
 
     def __repr__(self):
         return f"{self.type} " + str({name: getattr(self.body, name) for name, _ in self.body._fields_})
@@ -142,7 +78,7 @@ class Supervisor:
 
     def _welcome(self, peer):
         try:
-            peer.send(self._frame("WELCOME", 0, version=1))
+            peer.send(ipc_frames.pack("WELCOME", version=1))
         except OSError:  # killed at the end of its test
             pass
 
@@ -153,14 +89,8 @@ class Supervisor:
         except OSError:
             return b""
 
-    @staticmethod
-    def _frame(name, cookie, **members):
-        body = BODIES[name](**members)
-        size = ctypes.sizeof(body)
-        return bytes(Header(1, TYPES[name], cookie, size, 0)) + bytes(body)
-
     def send(self, name, cookie=0, **members):
-        self.peer.send(self._frame(name, cookie, **members))
+        self.peer.send(ipc_frames.pack(name, cookie, **members))
 
     def wait(self, name, matches=lambda frame: True, since=0):
         """The first frame from index since on that matches."""
