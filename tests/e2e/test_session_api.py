@@ -9,6 +9,8 @@ import harness
 from lake import MAPS
 from mcp_client import Client
 
+LAKE = f"exec {harness.LIBEXEC}/frozen-lake"  # a shell does not look among the servers that come with envmux
+
 CONFIG = {"mcpServers": {"lake": {"command": "frozen-lake", "args": ["--seed", "${envmux:seed}"]}}}
 
 
@@ -165,7 +167,7 @@ def test_seed_in_the_url_for_clients_that_cannot_send_anything_else(run):
 
 
 def test_config_reaches_the_backend(envmux):
-    script = "cat \"$0\" >seen; exec frozen-lake"
+    script = "cat \"$0\" >seen; " + LAKE
     run = envmux({"mcpServers": {"lake": {"command": "sh", "args": ["-c", script, "${envmux:config_file}"]}}})
     _, made = put(run, "k", {"config": {"n": 1.0, "big": 123456789012345678901234567890}})
     work = next(run.state.glob(f"envmux/*/workspaces/{made['id']}/work"))
@@ -176,21 +178,21 @@ def test_config_reaches_the_backend(envmux):
 
 def test_seed_and_config_of_a_client_reach_its_backend(envmux):
     """clientInfo._extra, where the predecessors' clients put them."""
-    script = "cat \"$0\" >seen; printf ' %s' \"$1\" >>seen; exec frozen-lake"
+    script = "cat \"$0\" >seen; printf ' %s' \"$1\" >>seen; " + LAKE
     args = ["-c", script, "${envmux:config_file}", "${envmux:seed}"]
     run = envmux({"mcpServers": {"lake": {"command": "sh", "args": args}}})
     info = {"name": "reward-kit", "version": "1.0.0", "_extra": {"seed": 0, "config": {"size": 4, "p": 0.8}}}
     message = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": info}
     body = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": message}
-    status, headers, _ = run.http("POST", "/mcp", body, {"Accept": "application/json, text/event-stream"})
-    assert status == 200
+    status, headers, payload = run.http("POST", "/mcp", body, {"Accept": "application/json, text/event-stream"})
+    assert status == 200 and "result" in Client.messages(headers, payload)[-1], payload
     work = next(run.state.glob(f"envmux/*/workspaces/{run.sessions()[0]['id']}/work"))
     config, seed = (work / "seen").read_text().rsplit(" ", 1)
     assert (json.loads(config), seed) == ({"size": 4, "p": 0.8}, "0")
 
 
 def test_each_session_has_a_private_workspace_gone_with_it(envmux):
-    script = "pwd >where; touch \"$TMPDIR/t\"; exec frozen-lake"
+    script = "pwd >where; touch \"$TMPDIR/t\"; " + LAKE
     run = envmux({"mcpServers": {"lake": {"command": "sh", "args": ["-c", script]}}})
     for key in ("a", "b"):
         put(run, key, {})
