@@ -186,8 +186,7 @@ def test_under_the_watch_too(envmux, tmp_path, monkeypatch):
     root = tmp_path / "root"
     shutil.copytree(ROOT / "bin", root / "bin")
     shutil.copytree(ROOT / "libexec", root / "libexec")
-    monkeypatch.setattr("harness.ENVMUX", root / "bin" / "envmux")
-    run = envmux(config())
+    run = envmux(config(), program=root / "bin" / "envmux")
     programs = root / "libexec" / "envmux"
 
     class AsService:
