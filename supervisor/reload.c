@@ -14,6 +14,8 @@
 
 #include <stdio.h>
 
+#define ROUTERS_USEC (2 * USEC_PER_SEC) /* for routers to read a new configuration */
+
 struct reload_request {
         STAILQ_ENTRY(reload_request) entry;
         reload_done_fn on_done; /* NULL: forgotten */
@@ -22,10 +24,11 @@ struct reload_request {
 
 struct reload {
         struct supervisor *supervisor;
-        STAILQ_HEAD(, reload_request) requests; /* the first one is being done while check is there */
+        STAILQ_HEAD(, reload_request) requests; /* the first one is being done while check or is_telling is there */
         struct upgrade_check *check;
         struct config_report report;            /* of what is being done */
-        struct event *exec_event;
+        struct event *exec_event, *late_event;
+        bool is_telling;                        /* the configuration is in force but for routers that have not read it */
         bool is_restarting;
 };
 
@@ -141,7 +144,44 @@ static void on_checked(const char *why_not, void *userdata)
         next(reload);
 }
 
-/* True when it is done, false when on_checked follows. */
+/* Whoever is told that a configuration is in force may ask a router for what is new in it at once. True when it
+ * is done, false when tell_done follows. */
+static bool tell(struct reload *reload)
+{
+        struct timeval timeout = usec_to_timeval(ROUTERS_USEC);
+
+        if (!routers_are_heard(reload->supervisor->routers) && event_add(reload->late_event, &timeout) == 0) {
+                reload->is_telling = true;
+                return false;
+        }
+        status_tell_ready(reload->supervisor);
+        finish(reload, 0, NULL);
+        return true;
+}
+
+static void tell_done(struct reload *reload)
+{
+        event_del(reload->late_event);
+        reload->is_telling = false;
+        if (!reload->supervisor->is_stopping)
+                status_tell_ready(reload->supervisor);
+        finish(reload, 0, NULL);
+        next(reload);
+}
+
+void reload_on_router_heard(struct reload *reload)
+{
+        if (reload && reload->is_telling && routers_are_heard(reload->supervisor->routers))
+                tell_done(reload);
+}
+
+/* A router that hangs gets its dump when it goes on, or another one takes its place. */
+static void on_late(_unused_ evutil_socket_t fd, _unused_ short what, void *userdata)
+{
+        tell_done(userdata);
+}
+
+/* True when it is done, false when on_checked or tell_done follows. */
 static bool perform(struct reload *reload)
 {
         struct supervisor *supervisor = reload->supervisor;
@@ -162,9 +202,7 @@ static bool perform(struct reload *reload)
         if (!upgrade_is_due(supervisor)) {
                 apply(supervisor, config);
                 log_report(reload);
-                status_tell_ready(supervisor);
-                finish(reload, 0, NULL);
-                return true;
+                return tell(reload);
         }
         config_free(config);
         r = upgrade_check_new(supervisor, on_checked, reload, &reload->check);
@@ -195,7 +233,7 @@ int reload_begin(struct reload *reload, reload_done_fn on_done, void *userdata, 
         STAILQ_INSERT_TAIL(&reload->requests, request, entry);
         if (reload->is_restarting)
                 finish(reload, 0, NULL);
-        else if (!reload->check && perform(reload))
+        else if (!reload->check && !reload->is_telling && perform(reload))
                 next(reload);
         else
                 *ret = request;
@@ -218,7 +256,8 @@ int reload_new(struct supervisor *supervisor, struct reload **ret)
         reload->supervisor = supervisor;
         STAILQ_INIT(&reload->requests);
         reload->exec_event = event_new(supervisor->base, -1, 0, on_exec, reload);
-        if (!reload->exec_event || event_priority_set(reload->exec_event, LOOP_LATE) < 0)
+        reload->late_event = event_new(supervisor->base, -1, 0, on_late, reload);
+        if (!reload->exec_event || !reload->late_event || event_priority_set(reload->exec_event, LOOP_LATE) < 0)
                 return -ENOMEM;
         *ret = TAKE_PTR(reload);
         return 0;
@@ -235,6 +274,8 @@ struct reload *reload_free(struct reload *reload)
         }
         if (reload->exec_event)
                 event_free(reload->exec_event);
+        if (reload->late_event)
+                event_free(reload->late_event);
         config_report_done(&reload->report);
         free(reload);
         return NULL;

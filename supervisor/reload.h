@@ -26,5 +26,8 @@ DEFINE_CLEANUP(struct reload, reload_free)
 /* on_done is called once: at once (the request was never handed out: *ret is NULL), or later from the loop. */
 int reload_begin(struct reload *reload, reload_done_fn on_done, void *userdata, struct reload_request **ret);
 
+/* A router has read what it was sent (routers_are_heard says whether all have). */
+void reload_on_router_heard(struct reload *reload);
+
 /* Whoever asked does not want to know any more; what was asked for goes on. */
 void reload_forget(struct reload_request *request);

@@ -59,12 +59,24 @@ void router_health_done(struct router *router)
 void router_health_begin(struct router *router, uint32_t version)
 {
         router->health.n_unanswered = 0;
-        if (version >= PING_VERSION)
+        router->health.can_answer = version >= PING_VERSION;
+        router_health_ask(router);
+}
+
+void router_health_ask(struct router *router)
+{
+        if (router->health.can_answer)
                 ask(router);
+}
+
+bool router_health_is_heard(const struct router *router)
+{
+        return router->health.n_unanswered == 0;
 }
 
 void router_health_end(struct router *router)
 {
+        router->health.can_answer = false;
         router->health.n_unanswered = 0;
         event_del(router->health.timer);
 }

@@ -12,6 +12,7 @@ struct router;
 
 struct router_health {
         struct event *timer;
+        bool can_answer;           /* it speaks a version with PING */
         unsigned n_unanswered;
         uint32_t cookie;           /* of the newest question */
 };
@@ -27,6 +28,10 @@ void router_health_done(struct router *router);
  * at once, so that the first answer says that the dump was read. */
 void router_health_begin(struct router *router, uint32_t version);
 void router_health_end(struct router *router);
+
+/* Asks now, if it can answer: until it has (router_health_is_heard), it may not have read what it was sent. */
+void router_health_ask(struct router *router);
+bool router_health_is_heard(const struct router *router);
 
 /* False: it should long have been killed, so it is we who are not well. */
 bool router_health_is_good(const struct router *router);

@@ -1,6 +1,7 @@
 #include "supervisor/routers.h"
 
 #include "common/log.h"
+#include "supervisor/reload.h"
 #include "supervisor/router.h"
 #include "supervisor/router_files.h"
 #include "supervisor/router_push.h"
@@ -112,6 +113,7 @@ void routers_on_answer(struct router *router)
         struct routers *routers = router->userdata;
         struct router *other;
 
+        reload_on_router_heard(routers->supervisor->reload);
         if (router->is_former || router->has_answered)
                 return;
         router->has_answered = true;
@@ -346,13 +348,25 @@ static unsigned keep_slots(struct routers *routers, unsigned wanted)
 
                 if (!router->is_former && router->slot < wanted)
                         have = MAX_OF(have, router->slot + 1);
-                if (router->peer)
+                if (router->peer) {
                         router_push_dump(router->peer);
+                        router_health_ask(router);
+                }
                 if (!router->is_former && router->slot >= wanted)
                         retire(routers, router);
                 router = next;
         }
         return have;
+}
+
+bool routers_are_heard(const struct routers *routers)
+{
+        const struct router *router;
+
+        TAILQ_FOREACH(router, &routers->list, entry)
+                if (router->peer && !router->is_former && !router_health_is_heard(router))
+                        return false;
+        return true;
 }
 
 void routers_reconfigure(struct routers *routers)

@@ -24,6 +24,9 @@ void routers_hangup(struct peer *peer);
  * slots to new ones. Nothing is dropped: a router that goes first serves what it has accepted. */
 void routers_reconfigure(struct routers *routers);
 
+/* Every router has read what it was sent, a new configuration for example. */
+bool routers_are_heard(const struct routers *routers);
+
 /* A router answers, so its slot needs no former one any more. */
 void routers_on_answer(struct router *router);
 

@@ -2,16 +2,18 @@
 
 import concurrent.futures
 import contextlib
+import json
 import os
 import pathlib
 import shutil
 import signal
+import subprocess
 import sys
 import threading
 
 import pytest
 
-from harness import LIBEXEC, ROOT, wait_until
+from harness import ENVMUX, LIBEXEC, ROOT, wait_until
 from manager import managed  # noqa: F401
 from mcp_client import Client
 
@@ -208,3 +210,31 @@ def test_under_the_watch_too(envmux, tmp_path, monkeypatch):
     run.supervisor().kill()
     wait_until(lambda: run.supervisor() != supervisor, "another supervisor")
     assert run.ctl("ps").stdout
+
+
+def test_it_returns_when_every_router_knows_the_new_configuration(envmux):
+    run = envmux(config())
+    slow = run.routers()[0]
+    slow.kill(signal.SIGSTOP)
+    (run.folder / "config.json").write_text(json.dumps(config(new=LAKE)))
+    reload = subprocess.Popen([ENVMUX, "reload", "--control", run.control])
+    wait_until(lambda: "new" in run.ctl("servers").stdout, "the new configuration")
+    assert reload.poll() is None
+    slow.kill(signal.SIGCONT)
+    assert reload.wait(timeout=30) == 0
+    # Each connection is of whichever router is the quickest.
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: run.http("GET", "/new/s/k"), range(32)))
+    assert {json.loads(body)["envmux"]["reason"] for _, _, body in answers} == {"unknown_session"}
+
+
+def test_a_router_that_hangs_does_not_hold_up_a_reload(envmux):
+    run = envmux(config())
+    hung = run.routers()[0]
+    hung.kill(signal.SIGSTOP)
+    try:
+        (run.folder / "config.json").write_text(json.dumps(config(new=LAKE)))
+        run.ctl("reload")
+        assert "new" in run.ctl("servers").stdout
+    finally:
+        hung.kill(signal.SIGCONT)
