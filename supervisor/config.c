@@ -6,6 +6,7 @@
 #include "supervisor/config_server.h"
 #include "supervisor/config_server_check.h"
 #include "supervisor/config_sources.h"
+#include "supervisor/config_texts.h"
 #include "supervisor/config_value.h"
 
 #include <json-c/json.h>
@@ -90,6 +91,7 @@ static int read_entry(struct loading *l, const struct config_at *map, const char
                 .inherited = &l->inherited,
                 .file = l->top.report->file,
                 .folder = l->source->folder,
+                .texts = l->config->texts,
         };
         struct server_config *server = NULL;
 
@@ -259,25 +261,58 @@ static void choose_default(struct config *config)
         config->default_server = config->n_servers == 1 ? config->servers[0] : config_find(config, "default");
 }
 
+/* What was found, once the files are there. */
+static int evaluate(struct loading *l, int r)
+{
+        if (r >= 0)
+                r = name_files(l);
+        if (r >= 0)
+                r = read_all(l);
+        config_sources_done(&l->sources);
+        config_schema_done(CONFIG_SERVER, &l->inherited);
+        choose_default(l->config);
+        return r;
+}
+
 int config_load(const char *path, const char *drop_ins, struct config **ret, struct config_report *report)
 {
         _cleanup_(config_freep) struct config *config = calloc(1, sizeof(*config));
         struct loading l = { .config = config, .top = { .report = report } };
         size_t n_mistakes = report->n_mistakes;
-        int r = config ? config_sources_read(path, drop_ins, report, &l.sources) : -ENOMEM;
 
-        if (r >= 0)
-                r = name_files(&l);
-        if (r >= 0)
-                r = read_all(&l);
+        if (!config || config_texts_new(&config->texts) < 0)
+                return -ENOMEM;
+
+        int r = evaluate(&l, config_sources_read(config->texts, path, drop_ins, report, &l.sources));
+
         report->file = path;
-        config_sources_done(&l.sources);
-        config_schema_done(CONFIG_SERVER, &l.inherited);
         if (r < 0)
                 return r;
         if (report->n_mistakes > n_mistakes)
                 return -EINVAL;
-        choose_default(config);
+        *ret = TAKE_PTR(config);
+        return 0;
+}
+
+int config_load_texts(struct config_texts *texts_consume, struct config **ret, struct config_report *report)
+{
+        _cleanup_(config_freep) struct config *config = calloc(1, sizeof(*config));
+        struct loading l = { .config = config, .top = { .report = report } };
+
+        if (!config) {
+                config_texts_free(texts_consume);
+                return -ENOMEM;
+        }
+        config->texts = texts_consume;
+        config->is_former = true;
+
+        int r = evaluate(&l, config_sources_recall(config->texts, report, &l.sources));
+
+        report->file = NULL;
+        if (r < 0)
+                return r;
+        if (config->n_servers == 0)
+                return -EINVAL;
         *ret = TAKE_PTR(config);
         return 0;
 }
@@ -290,6 +325,7 @@ struct config *config_free(struct config *config)
                 config_server_free(config->servers[i]);
         config_schema_done(CONFIG_TOP, config);
         free(config->servers);
+        config_texts_free(config->texts);
         config_value_free_strings(config->files);
         free(config);
         return NULL;

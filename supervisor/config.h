@@ -6,6 +6,7 @@
 #include "common/template.h"
 #include "supervisor/limits.h"
 
+struct config_texts;
 struct json_object;
 
 /* What becomes of a session that was idle for its idle_timeout. */
@@ -56,6 +57,8 @@ struct server_config {
 };
 
 struct config {
+        struct config_texts *texts; /* what its files said */
+        bool is_former;           /* these are of an earlier supervisor; what is on disk has mistakes */
         char **files;             /* what it was read from, NULL-terminated: the one that was named, then drop-ins */
         struct server_config **servers; /* enabled ones, in file order */
         size_t n_servers;
@@ -90,6 +93,9 @@ struct config_report {
  * only the first); other negative errno when a file cannot be read (the report then says so too). The
  * report is filled in every case and freed by config_report_done; path must live as long as it. */
 int config_load(const char *path, const char *drop_ins, struct config **ret, struct config_report *report);
+/* The same from texts that were recalled, which are consumed. They held no mistakes when they were read: what has become
+ * one since (a variable that is not set, a user who is gone) costs the server that it is in, not the others. */
+int config_load_texts(struct config_texts *texts_consume, struct config **ret, struct config_report *report);
 struct config *config_free(struct config *config);
 DEFINE_CLEANUP(struct config, config_free)
 void config_report_done(struct config_report *report);

@@ -1,8 +1,7 @@
 #include "supervisor/config_env.h"
 
-#include "common/fd.h"
+#include "supervisor/config_texts.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 
 #include <json-c/json.h>
@@ -154,7 +153,7 @@ static int read_file(struct environment *e, const struct config_at *at, struct j
                 r = config_text_make_absolute(e->text, at, &path);
         if (r < 0 || !path)
                 return r;
-        r = fd_read_file_at(AT_FDCWD, path, FILE_SIZE_MAX, &content, NULL);
+        r = config_texts_read(e->text->texts, path, FILE_SIZE_MAX, &content, NULL);
         if (r == -ENOMEM)
                 return r;
         if (r < 0) {

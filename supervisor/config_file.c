@@ -1,8 +1,7 @@
 #include "supervisor/config_file.h"
 
-#include "common/fd.h"
+#include "supervisor/config_texts.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 
 #include <json-c/json.h>
@@ -243,12 +242,13 @@ int config_file_parse(char *text, size_t size, struct config_report *report, str
         return 0;
 }
 
-int config_file_read(const char *path, struct config_report *report, struct json_object **ret)
+int config_file_read(struct config_texts *texts, const char *path, struct config_report *report,
+                     struct json_object **ret)
 {
         struct config_at top = { .report = report };
         _cleanup_free_ char *text = NULL;
         size_t size;
-        int r = fd_read_file_at(AT_FDCWD, path, CONFIG_FILE_SIZE_MAX, &text, &size);
+        int r = config_texts_read(texts, path, CONFIG_FILE_SIZE_MAX, &text, &size);
 
         if (r == -EFBIG)
                 config_report_mistake(&top, "larger than %d MiB", CONFIG_FILE_SIZE_MAX / 1024 / 1024);

@@ -366,7 +366,7 @@ int config_server_read(const struct config_server_context *context, const struct
         if (e < 0)
                 return e;
         r.server = server;
-        r.text = (struct config_text) { .folder = context->folder, .uses = &r.uses };
+        r.text = (struct config_text) { .texts = context->texts, .folder = context->folder, .uses = &r.uses };
         e = read_parts(&r);
         if (e < 0)
                 return e;

@@ -3,12 +3,15 @@
 
 #include "supervisor/config_report.h"
 
+struct config_texts;
+
 /* What entries are read against. */
 struct config_server_context {
         const struct config *config;           /* with its defaults; computed defaults look at it */
         const struct server_config *inherited; /* what the top sets for every entry */
         const char *file;                      /* what the entry is in; outlives the server */
         const char *folder;                    /* its absolute folder */
+        struct config_texts *texts;            /* where the files that it refers to come from */
 };
 
 /* A key of entries that envmux acts on. */

@@ -1,6 +1,7 @@
 #include "supervisor/config_sources.h"
 
 #include "supervisor/config_file.h"
+#include "supervisor/config_texts.h"
 
 #include <dirent.h>
 #include <stdio.h>
@@ -23,22 +24,8 @@ static int compare_names(const struct dirent **a, const struct dirent **b)
         return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* The folder of path, absolute; the file has been read, so it is there. */
-static int folder_of(const char *path, char **ret)
-{
-        char *absolute = realpath(path, NULL);
-
-        if (!absolute)
-                return -errno;
-
-        char *slash = strrchr(absolute, '/');
-
-        *slash = '\0';
-        *ret = absolute;
-        return 0;
-}
-
-static int read_source(const char *path, struct config_report *report, struct config_source *source)
+static int read_source(struct config_texts *texts, const char *path, struct config_report *report,
+                       struct config_source *source)
 {
         struct config_at top = { .report = report };
         int r;
@@ -47,10 +34,10 @@ static int read_source(const char *path, struct config_report *report, struct co
         if (!source->path)
                 return -ENOMEM;
         report->file = source->path;
-        r = config_file_read(path, report, &source->root);
+        r = config_file_read(texts, path, report, &source->root);
         if (r < 0)
                 return r;
-        r = folder_of(path, &source->folder);
+        r = config_texts_folder(texts, path, &source->folder);
         if (r < 0)
                 config_report_mistake(&top, "its folder cannot be found: %s", strerror(-r));
         return r;
@@ -64,7 +51,7 @@ static int append(struct config_sources *sources, const char *path, struct confi
                 return -ENOMEM;
         sources->list = bigger;
         sources->list[sources->n] = (struct config_source) {};
-        return read_source(path, report, &sources->list[sources->n++]);
+        return read_source(sources->texts, path, report, &sources->list[sources->n++]);
 }
 
 /* Opening what is no file may wait for ever, and nobody may be there to see it. */
@@ -115,15 +102,26 @@ static int append_drop_ins(struct config_sources *sources, const char *folder, s
         return result;
 }
 
-int config_sources_read(const char *path, const char *drop_ins, struct config_report *report,
-                        struct config_sources *ret)
+int config_sources_read(struct config_texts *texts, const char *path, const char *drop_ins,
+                        struct config_report *report, struct config_sources *ret)
 {
-        *ret = (struct config_sources) {};
+        *ret = (struct config_sources) { .texts = texts };
 
         int r = append(ret, path, report), r_drop_ins = drop_ins ? append_drop_ins(ret, drop_ins, report) : 0;
 
         report->file = path;
         return r < 0 ? r : r_drop_ins;
+}
+
+int config_sources_recall(struct config_texts *texts, struct config_report *report, struct config_sources *ret)
+{
+        size_t cursor = 0;
+        int r = 0;
+
+        *ret = (struct config_sources) { .texts = texts };
+        for (const char *path; r >= 0 && (path = config_texts_next(texts, &cursor));)
+                r = append(ret, path, report);
+        return r >= 0 && ret->n == 0 ? -EBADMSG : r;
 }
 
 void config_sources_done(struct config_sources *sources)

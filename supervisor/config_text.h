@@ -4,8 +4,11 @@
 
 #include "supervisor/config_value.h"
 
+struct config_texts;
+
 /* What compiling one entry needs and finds out. */
 struct config_text {
+        struct config_texts *texts; /* where files come from that it refers to */
         const char *folder; /* of the configuration file, absolute ("" is /): relative paths start there */
         bool may_listen;    /* ${envmux:port} and ${envmux:socket} have a meaning: transport http */
         unsigned *uses;     /* collects what the entry's texts refer to */

@@ -2,6 +2,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "supervisor/former.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -84,6 +85,7 @@ void folders_remove(const struct supervisor_options *options)
                 if (r < 0)
                         (void) log_warning_errno(r, "cannot remove %s", path);
         }
+        former_remove(options);
         if (unlink(options->control) < 0 && errno != ENOENT)
                 (void) log_warning_errno(-errno, "cannot remove %s", options->control);
 }

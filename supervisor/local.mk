@@ -26,6 +26,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/config_size.c supervisor/config_size.h \
 	supervisor/config_sources.c supervisor/config_sources.h \
 	supervisor/config_text.c supervisor/config_text.h \
+	supervisor/config_texts.c supervisor/config_texts.h \
 	supervisor/config_value.c supervisor/config_value.h \
 	supervisor/control.c supervisor/control.h supervisor/control_internal.h \
 	supervisor/control_find.c \
@@ -41,6 +42,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/environment.c supervisor/environment.h \
 	supervisor/era.c supervisor/era.h \
 	supervisor/folders.c supervisor/folders.h \
+	supervisor/former.c supervisor/former.h \
 	supervisor/janitor.c supervisor/janitor.h \
 	supervisor/launch.c supervisor/launch.h \
 	supervisor/lifecycle.c supervisor/lifecycle.h \

@@ -2,6 +2,8 @@
 #include "common/fd.h"
 #include "common/log.h"
 #include "supervisor/check.h"
+#include "supervisor/former.h"
+#include "supervisor/log_event.h"
 #include "supervisor/supervisor.h"
 
 #include <config.h>
@@ -175,11 +177,18 @@ static int find_libexec(const char *exe, char ret[static PATH_MAX])
         return str_copy(ret, PATH_MAX, PKGLIBEXECDIR);
 }
 
-static int load(const char *path, const char *drop_ins, struct config **ret)
+static int load(const char *path, const char *drop_ins, const char *runtime, struct config **ret)
 {
         struct config_report report = { .notes = NULL };
         int r = config_load(path, drop_ins, ret, &report);
 
+        /* Sessions of an earlier supervisor do not end because somebody is in the middle of an edit. */
+        if (r < 0 && former_load(runtime, path, ret, &report) >= 0) {
+                r = 0;
+                log_event(LOG_EVENT_CONFIG_FORMER,
+                          "%s cannot be used: an earlier supervisor's sessions go on with the configuration that it had",
+                          path);
+        }
         check_print_report(stderr, &report);
         config_report_done(&report);
         return r;
@@ -196,10 +205,10 @@ static int serve(const struct arguments *arguments, char *const *argv)
 
         if (r >= 0 && arguments->drop_ins)
                 r = make_absolute(arguments->drop_ins, &drop_ins);
-        if (r >= 0 && load(config_path, drop_ins, &config) < 0)
-                return EXIT_USAGE;
         if (r >= 0)
                 r = make_absolute(first_of(arguments->runtime, getenv("RUNTIME_DIRECTORY"), "/run/envmux"), &runtime);
+        if (r >= 0 && load(config_path, drop_ins, runtime, &config) < 0)
+                return EXIT_USAGE;
         if (r >= 0)
                 r = make_absolute(first_of(arguments->state, getenv("STATE_DIRECTORY"), "/var/lib/envmux"), &state);
         if (r >= 0 && arguments->control)

@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "supervisor/admission.h"
 #include "supervisor/era.h"
+#include "supervisor/former.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/log_event.h"
 #include "supervisor/routers.h"
@@ -52,6 +53,7 @@ static void apply(struct supervisor *supervisor, struct config *config_consume)
 {
         config_free(supervisor->config);
         supervisor->config = config_consume;
+        former_keep(&supervisor->options, config_consume);
         drain_removed(supervisor);
         session_limits_reconfigure(supervisor);
         eras_forget(supervisor->eras); /* a newer server may have been installed */

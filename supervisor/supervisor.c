@@ -7,6 +7,7 @@
 #include "supervisor/control.h"
 #include "supervisor/era.h"
 #include "supervisor/folders.h"
+#include "supervisor/former.h"
 #include "supervisor/janitor.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/log_event.h"
@@ -238,6 +239,8 @@ int supervisor_new(const struct supervisor_options *options, struct config *conf
                 r = parts_make(supervisor);
         if (r < 0)
                 return r;
+        if (!config_consume->is_former)
+                former_keep(options, config_consume);
         *ret = TAKE_PTR(supervisor);
         return 0;
 }

@@ -90,6 +90,10 @@ check_PROGRAMS += tests/unit/test-config-sources
 tests_unit_test_config_sources_SOURCES = tests/unit/test-config-sources.c $(CONFIG_FIXTURE)
 tests_unit_test_config_sources_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
 
+check_PROGRAMS += tests/unit/test-former
+tests_unit_test_former_SOURCES = tests/unit/test-former.c $(CONFIG_FIXTURE)
+tests_unit_test_former_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
+
 check_PROGRAMS += tests/unit/test-config-parts
 tests_unit_test_config_parts_SOURCES = tests/unit/test-config-parts.c $(CONFIG_FIXTURE)
 tests_unit_test_config_parts_LDADD = $(SUPERVISOR_LIBS) $(CMOCKA_LIBS)
