@@ -28,6 +28,7 @@ libcommon_a_SOURCES = \
 	common/log.c common/log.h \
 	common/macro.h \
 	common/mcp.c common/mcp.h \
+	common/nofile.c common/nofile.h \
 	common/process_tree.c common/process_tree.h \
 	common/event_reader.c common/event_reader.h \
 	common/template.c common/template.h \

@@ -3,13 +3,13 @@
  * Started by the supervisor with the listening sockets on fd 3 and following and the folder of
  * sockets as working directory (ARCHITECTURE.md). */
 #include "common/log.h"
+#include "common/nofile.h"
 #include "router/router.h"
 #include "router/sandbox.h"
 
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 static int parse_number(const char *text, unsigned max, unsigned *ret)
@@ -88,17 +88,6 @@ static int check_listeners(unsigned n)
         return 0;
 }
 
-/* Two descriptors per client: take what the hard limit gives. */
-static void raise_nofile(void)
-{
-        struct rlimit limit;
-
-        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-                limit.rlim_cur = limit.rlim_max;
-                (void) setrlimit(RLIMIT_NOFILE, &limit);
-        }
-}
-
 int main(int argc, char **argv)
 {
         struct router_args args = {};
@@ -117,7 +106,7 @@ int main(int argc, char **argv)
                 return 2;
         }
         (void) signal(SIGPIPE, SIG_IGN);
-        raise_nofile();
+        (void) nofile_raise(); /* two per client */
         r = sandbox_enter(&user);
         if (r < 0) {
                 log_errno(r, "cannot shut itself in");

@@ -146,6 +146,7 @@ static int spawn_worker(struct session *s, const struct account *account, int li
                 .n_fds = ELEMENTSOF(fds),
                 .account = account,
                 .cgroup_fd = tracked_worker_cgroup_fd(s->tracked),
+                .nofile = supervisor->options.nofile,
                 .output_fd = -1,
         };
         int r = spawn_process(&request, &pid, &pidfd);

@@ -1,6 +1,7 @@
 /* envmux-supervisor(8): options, then the root object's loop. */
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/nofile.h"
 #include "supervisor/check.h"
 #include "supervisor/former.h"
 #include "supervisor/log_event.h"
@@ -194,7 +195,7 @@ static int load(const char *path, const char *drop_ins, const char *runtime, str
         return r;
 }
 
-static int serve(const struct arguments *arguments, char *const *argv)
+static int serve(const struct arguments *arguments, char *const *argv, rlim_t nofile)
 {
         _cleanup_free_ char *config_path = NULL, *drop_ins = NULL, *runtime = NULL, *state = NULL, *control = NULL;
         _cleanup_(supervisor_freep) struct supervisor *supervisor = NULL;
@@ -239,6 +240,7 @@ static int serve(const struct arguments *arguments, char *const *argv)
                 .exe = exe,
                 .argv = argv,
                 .start_fd = start_fd,
+                .nofile = nofile,
         };
 
         return supervisor_new(&options, config, &supervisor) < 0 ? EXIT_FAILURE : supervisor_run(supervisor);
@@ -256,5 +258,5 @@ int main(int argc, char **argv)
         if (arguments.check)
                 return check_run(arguments.config, arguments.drop_ins, arguments.json);
         log_init("envmux-supervisor");
-        return serve(&arguments, argv);
+        return serve(&arguments, argv, nofile_raise());
 }

@@ -249,6 +249,7 @@ static int prepare_spawn(struct prepare *p, const struct server_config *server, 
                 .cwd = server->cwd && template_uses(server->cwd) == 0 ? server->cwd : dirname(folder),
                 .account = is_other ? &account : NULL,
                 .cgroup_fd = tracked_worker_cgroup_fd(p->tracked),
+                .nofile = options->nofile,
                 .output_fd = output_fd,
         };
 

@@ -1,6 +1,7 @@
 #include "supervisor/spawn.h"
 
 #include "common/fd.h"
+#include "common/nofile.h"
 #include "supervisor/account.h"
 
 #include <fcntl.h>
@@ -71,6 +72,7 @@ static _noreturn_ void child_exec(const struct spawn_request *request, int procs
                 child_fail(error_fd);
         /* Whatever is above is closed by exec: the error pipe, which is close-on-exec, tells us. */
         (void) close_range(3 + (unsigned) request->n_fds, ~0U, CLOSE_RANGE_CLOEXEC);
+        nofile_restore(request->nofile);
         execve(request->path, (char *const *) request->argv, request->envp ? (char *const *) request->envp : environ);
         child_fail(error_fd);
 }

@@ -3,6 +3,7 @@
 
 #include "common/macro.h"
 
+#include <sys/resource.h>
 #include <sys/types.h>
 
 struct account;
@@ -16,6 +17,7 @@ struct spawn_request {
         size_t n_fds;
         int cgroup_fd;             /* directory of a cgroup v2, or -1 */
         const struct account *account; /* NULL: ours. Else it becomes that user and can gain no rights */
+        rlim_t nofile;             /* its soft limit on descriptors; 0: ours */
         int output_fd;             /* becomes 1 and 2; -1: ours are inherited. 0 is /dev/null */
 };
 

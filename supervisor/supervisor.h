@@ -9,6 +9,7 @@
 
 #include <event2/event.h>
 #include <sys/queue.h>
+#include <sys/resource.h>
 
 struct admission;
 struct children;
@@ -45,6 +46,7 @@ struct supervisor_options {
         const char *exe;            /* the file we were started from, which may be another one by now */
         char *const *argv;          /* as we were started */
         int start_fd;               /* the working directory that we were started in */
+        rlim_t nofile;              /* the soft limit on descriptors that we were started with, which others get */
 };
 
 /* Somebody who wants to hear of every move of every session, Monitor for one. Told after the move;

@@ -2,6 +2,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/nofile.h"
 #include "supervisor/environment.h"
 #include "supervisor/log_event.h"
 #include "supervisor/notify.h"
@@ -191,6 +192,7 @@ void upgrade_exec(struct supervisor *supervisor)
         int r = fchdir(options->start_fd) < 0 ? -errno : notify_hand_over(&handover);
 
         if (r >= 0) {
+                nofile_restore(options->nofile);
                 (void) execv(options->exe, options->argv);
                 r = -errno;
         }

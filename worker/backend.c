@@ -92,6 +92,8 @@ static int spawn(struct backend *backend)
         int r = launch_new(worker->spec, worker->values, environ, &launch);
 
         if (r >= 0)
+                launch->nofile = worker->backend_nofile;
+        if (r >= 0)
                 r = child_spawn(worker->base, launch, backend->cgroup_procs_fd, &child_ops, backend, &worker->child);
         if (r < 0)
                 return r;

@@ -1,6 +1,7 @@
 #include "worker/child.h"
 
 #include "common/fd.h"
+#include "common/nofile.h"
 
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -66,6 +67,7 @@ static _noreturn_ void child_run(const struct launch *launch, const int theirs[s
                 give_up(status_fd, "chdir");
         if (signals_reset() < 0)
                 give_up(status_fd, "sigprocmask");
+        nofile_restore(launch->nofile);
         execve(launch->argv[0], launch->argv, launch->envp);
         give_up(status_fd, "execve");
 }

@@ -4,12 +4,15 @@
 
 #include "worker/spec.h"
 
+#include <sys/resource.h>
+
 #define LAUNCH_CONFIG_ENV_BYTES_MAX (32u * 1024) /* larger configs travel by file only */
 
 struct launch {
         char **argv; /* NULL-terminated */
         char **envp; /* NULL-terminated */
         char *cwd;
+        rlim_t nofile; /* soft limit on descriptors; 0: ours */
 };
 
 /* environ_base is what the environment starts from, without what belongs to the service manager

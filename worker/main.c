@@ -4,6 +4,7 @@
 
 #include "common/fd.h"
 #include "common/log.h"
+#include "common/nofile.h"
 #include "worker/worker.h"
 
 #include <signal.h>
@@ -61,6 +62,7 @@ int main(int argc, char **argv)
                 .listen = FD_LISTEN,
                 .cgroup_procs = FD_CGROUP,
                 .cgroup_folder = folder_take(),
+                .nofile = nofile_raise(), /* of a session that many share: one for each of their streams */
         };
 
         if (spec_take(&spec) < 0)

@@ -97,6 +97,7 @@ int worker_new(struct spec *spec_consume, const struct worker_fds *fds_consume, 
         if (!worker->base)
                 return -ENOMEM;
         worker->spec = TAKE_PTR(spec);
+        worker->backend_nofile = fds_consume->nofile;
         worker->endpoint = worker->spec->kind == KEY_PROBE ? &endpoint_probe : endpoints[worker->spec->transport];
         for (size_t i = 0; i < TEMPLATE__MAX; i++)
                 worker->values[i] = worker->spec->values[i];

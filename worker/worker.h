@@ -11,6 +11,8 @@
 #include "common/template.h"
 #include "worker/spec.h"
 
+#include <sys/resource.h>
+
 struct worker;
 struct exchange;
 
@@ -99,6 +101,7 @@ struct worker {
         uint64_t requests;                 /* answered */
         uint64_t bytes_in, bytes_out;      /* bodies, from and to clients */
         struct event *sigterm;
+        rlim_t backend_nofile;             /* soft limit on descriptors */
 };
 
 /* What the supervisor passes beside the spec. */
@@ -106,6 +109,7 @@ struct worker_fds {
         int listen;         /* the session's socket */
         int cgroup_procs;   /* child_spawn's */
         int cgroup_folder;  /* memory_new's */
+        rlim_t nofile;      /* the soft limit on descriptors that we were started with, and the backend is to be */
 };
 
 /* Makes every module and starts the backend's life. Takes the fds. */
