@@ -1,6 +1,7 @@
 """The installed units: enabled, serving, restarted without a refused connection, and nothing left after a stop."""
 
 import json
+import re
 import signal
 
 import pytest
@@ -76,6 +77,34 @@ def test_kill_refuses_no_connection_and_loses_no_session(service):
             move(service, "kept")
     assert not refused
     assert [session["backend_pid"] for session in sessions(service)] == [before["backend_pid"]]
+
+
+def test_kill_with_a_wrong_configuration_loses_no_session(service):
+    before = start_session(service, "kept")
+    good = service.read("/etc/envmux/envmux.json")
+    service.write("/etc/envmux/envmux.json", '{"mcpServers": 3}')
+    try:
+        for _ in range(2):
+            pid = service.main_pid(SERVICE)
+            service.kill(pid)
+            wait_until(lambda: service.main_pid(SERVICE) not in (0, pid), "another supervisor")
+            service.wait_for_state(SERVICE, "active")
+        move(service, "kept")
+        start_session(service, "new")
+        assert service.systemctl("reload", SERVICE, check=False).returncode != 0
+    finally:
+        service.write("/etc/envmux/envmux.json", good)
+    service.systemctl("reload", SERVICE)
+    assert {s["key"]: s["backend_pid"] for s in sessions(service)}["kept"] == before["backend_pid"]
+
+
+def test_backends_have_the_usual_limit_on_descriptors(service):
+    def limits(pid):
+        return re.search(r"Max open files +(\d+) +(\d+)", service.read(f"/proc/{pid}/limits")).groups()
+
+    soft, hard = limits(start_session(service, "low")["backend_pid"])
+    assert soft == "1024" and int(hard) > 1024
+    assert limits(service.main_pid(SERVICE)) == (hard, hard)
 
 
 def test_reload(service):
