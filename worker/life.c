@@ -10,6 +10,7 @@
 #include "worker/memory.h"
 #include "worker/reaper.h"
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #define FAILURE_LINES_MAX 20
@@ -157,6 +158,9 @@ void life_ready(struct life *life)
         if (life->phase != LIFE_STARTING)
                 return;
         phase_set(life, LIFE_SERVING, USEC_INFINITY);
+        /* Nothing is started from now on. What the backend was started with stays as it is: it may need sudo or the
+         * like where its user is ours. */
+        (void) prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         link_ready(life->worker->link);
         idle_start(life->worker->idle);
 }

@@ -1,4 +1,4 @@
-"""The limit on open descriptors: as high as may be for our own programs, for others what we were started with."""
+"""What our own programs have and those that they start do not: descriptors, and the right to gain rights."""
 
 import resource
 import shutil
@@ -52,3 +52,13 @@ def test_an_upgrade_does_not_raise_that_of_backends(managed, tmp_path, monkeypat
     with Client(service.mcp("k", "hold"), keep=True) as client:
         assert limits(int(client.call("pid"))) == (SOFT, hard)
     assert limits(service.process) == (min(hard, 1024 * 1024), hard)
+
+
+def test_a_worker_can_gain_no_rights_its_backend_what_it_could_anyway(envmux):
+    def no_new_privs(pid):
+        return next(line.split()[1] for line in open(f"/proc/{pid}/status") if line.startswith("NoNewPrivs:"))
+
+    run = envmux({"mcpServers": {"hold": BACKEND}})
+    Client(run.mcp("hold", key="k"), keep=True).initialize()
+    assert [no_new_privs(worker.pid) for worker in run.workers()] == ["1"]
+    assert [no_new_privs(backend.pid) for backend in run.backends()] == [no_new_privs("self")]
