@@ -116,7 +116,7 @@ int client_send(struct varlink_client *client, const char *method, struct json_w
         return r < 0 && r != -EPIPE ? ctl_fail("cannot write to the control socket: %s", strerror(-r)) : CTL_OK;
 }
 
-static int check_answer(int r, const struct varlink_answer *answer)
+int client_check(int r, const struct varlink_answer *answer)
 {
         switch (r) {
         case 0:
@@ -134,7 +134,7 @@ static int check_answer(int r, const struct varlink_answer *answer)
 
 int client_receive(struct varlink_client *client, struct varlink_answer *ret)
 {
-        return check_answer(varlink_client_receive(client, ret), ret);
+        return client_check(varlink_client_receive(client, ret), ret);
 }
 
 int client_call(struct varlink_client *client, const char *method, struct json_writer *parameters,
@@ -143,7 +143,7 @@ int client_call(struct varlink_client *client, const char *method, struct json_w
         char name[128];
 
         snprintf(name, sizeof(name), INTERFACE "%s", method);
-        return check_answer(varlink_client_call(client, name, parameters, ret), ret);
+        return client_check(varlink_client_call(client, name, parameters, ret), ret);
 }
 
 int client_ask(const char *control, const char *method, struct json_writer *parameters,

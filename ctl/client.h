@@ -22,6 +22,9 @@ int client_call(struct varlink_client *client, const char *method, struct json_w
 int client_send(struct varlink_client *client, const char *method, struct json_writer *parameters);
 int client_receive(struct varlink_client *client, struct varlink_answer *ret);
 
+/* For who looks at an answer first: what client_receive makes of varlink_client_receive's r and *ret. */
+int client_check(int r, const struct varlink_answer *answer);
+
 /* client_open and client_call. *ret_client, which the answer belongs to, is the caller's in every case. */
 int client_ask(const char *control, const char *method, struct json_writer *parameters,
                struct varlink_client **ret_client, struct varlink_answer *ret);

@@ -14,6 +14,7 @@ envmux_SOURCES = \
 	ctl/fields.c ctl/fields.h \
 	ctl/libexec.c ctl/libexec.h \
 	ctl/logs.c \
+	ctl/logs_journal.c ctl/logs_journal.h \
 	ctl/main.c \
 	ctl/mcp.c ctl/mcp.h \
 	ctl/metrics.c \
@@ -35,4 +36,5 @@ envmux_SOURCES = \
 	ctl/usage.c ctl/usage.h \
 	ctl/watch.c ctl/watch.h \
 	ctl/watch_child.c ctl/watch_child.h
-envmux_LDADD = $(COMMON_LIBS) $(JSONC_LIBS)
+envmux_CFLAGS = $(AM_CFLAGS) $(SYSTEMD_CFLAGS)
+envmux_LDADD = $(COMMON_LIBS) $(JSONC_LIBS) $(SYSTEMD_LIBS)

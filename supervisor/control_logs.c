@@ -96,7 +96,10 @@ static void answer_remembered(struct logs *logs, const struct session *session)
 {
         if (session->last_lines)
                 append_lines(&logs->answer, session->last_lines, strlen(session->last_lines), false);
-        end_answer(logs);
+        json_writer_text(&logs->answer, "]");
+        control_write_int(&logs->answer, "dropped", 0);
+        control_write_string(&logs->answer, "ended", session->record.id);
+        json_writer_text(&logs->answer, "}");
         varlink_reply(logs->call, &logs->answer);
         logs_free(logs);
 }
