@@ -12,8 +12,8 @@ PLACES_DOCUMENTED = ("/usr/bin/", "/usr/libexec/envmux/", "/lib/systemd/system/"
 BOOKKEEPING = (
     "/etc/.pwd.lock", "/etc/group", "/etc/group-", "/etc/gshadow", "/etc/gshadow-", "/etc/ld.so.cache", "/etc/passwd",
     "/etc/passwd-", "/etc/shadow", "/etc/shadow-", "/etc/subgid", "/etc/subuid", "/run/adduser", "/run/log",
-    "/run/systemd", "/run/udev", "/var/cache", "/var/lib/dpkg", "/var/lib/systemd/deb-systemd-helper-masked",
-    "/var/lib/ucf", "/var/log",
+    "/run/systemd", "/run/udev", "/var/cache", "/var/lib/dpkg", "/var/lib/systemd/catalog",
+    "/var/lib/systemd/deb-systemd-helper-masked", "/var/lib/ucf", "/var/log",
 )
 FOLDERS = ("/etc/envmux", "/run/envmux", "/var/lib/envmux", "/var/lib/envmux-backend")
 USERS = ("envmux-backend", "envmux-router")

@@ -275,7 +275,8 @@ static void test_last_lines_of_an_ended_session(void **state)
 
         assert_null(ask(f, "Logs", "{\"id\":\"lake/gone\"}"));
         assert_answer(f, "{\"lines\":[{\"text\":\"a \xef\xbf\xbd line\",\"stdout\":false},"
-                         "{\"text\":\"\",\"stdout\":false},{\"text\":\"last\",\"stdout\":false}],\"dropped\":0}");
+                         "{\"text\":\"\",\"stdout\":false},{\"text\":\"last\",\"stdout\":false}],\"dropped\":0,"
+                         "\"ended\":\"bbbb000000000003\"}");
         assert_string_equal(ask(f, "Logs", "{\"id\":\"lake/gone\",\"follow\":true}"), VARLINK_ERROR_EXPECTED_MORE);
 }
 
