@@ -3,8 +3,11 @@
 static const char *const private_names[] = {
         "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID", "LISTEN_PIDFDID",
         "LISTEN_FDNAMES", "FDSTORE", "MAINPID", "MANAGERPID", "INVOCATION_ID", "RUNTIME_DIRECTORY",
-        "STATE_DIRECTORY", "SYSTEMD_EXEC_PID",
+        "STATE_DIRECTORY", "SYSTEMD_EXEC_PID", NULL,
 };
+
+/* For programs of ours alone. */
+static const char *const journal_names[] = { "JOURNAL_STREAM", "ENVMUX_JOURNAL", NULL };
 
 static bool names_equal(const char *a, const char *b)
 {
@@ -13,10 +16,10 @@ static bool names_equal(const char *a, const char *b)
         return strncmp(a, b, size) == 0 && (b[size] == '=' || b[size] == '\0');
 }
 
-static bool is_private(const char *entry)
+static bool is_one_of(const char *entry, const char *const *names)
 {
-        for (size_t i = 0; i < ELEMENTSOF(private_names); i++)
-                if (names_equal(entry, private_names[i]))
+        for (; *names; names++)
+                if (names_equal(entry, *names))
                         return true;
         return false;
 }
@@ -38,7 +41,7 @@ static size_t count(char *const *entries)
         return n;
 }
 
-char **environment_make(char *const *extra)
+static char **make(char *const *extra, bool is_ours)
 {
         char **all = calloc(count(environ) + count(extra) + 1, sizeof(*all));
         size_t n = 0;
@@ -46,11 +49,22 @@ char **environment_make(char *const *extra)
         if (!all)
                 return NULL;
         for (char **entry = environ; *entry; entry++)
-                if (!is_private(*entry) && !environment_names(*entry, extra))
+                if (!is_one_of(*entry, private_names) && (is_ours || !is_one_of(*entry, journal_names)) &&
+                    !environment_names(*entry, extra))
                         all[n++] = *entry;
         for (; extra && *extra; extra++)
                 all[n++] = *extra;
         return all;
+}
+
+char **environment_make(char *const *extra)
+{
+        return make(extra, true);
+}
+
+char **environment_make_foreign(char *const *extra)
+{
+        return make(extra, false);
 }
 
 const char *environment_path(char *const *env)

@@ -9,6 +9,9 @@
  * borrowed from environ and extra. NULL: out of memory. */
 char **environment_make(char *const *extra);
 
+/* The same for a program that is not ours: without what says where our own lines go (common/log.h), too. */
+char **environment_make_foreign(char *const *extra);
+
 /* True when entry, "NAME=VALUE", is of a name that entries (may be NULL) have, too. */
 bool environment_names(const char *entry, char *const *entries);
 

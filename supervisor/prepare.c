@@ -220,7 +220,7 @@ static char **entry_environment(const struct server_config *server, char *const 
         for (; of_user && *of_user; of_user++)
                 if (!environment_names(*of_user, plain))
                         plain[k++] = *of_user;
-        return environment_make(plain);
+        return environment_make_foreign(plain);
 }
 
 static int prepare_spawn(struct prepare *p, const struct server_config *server, int output_fd)

@@ -134,6 +134,15 @@ def test_events_have_ids_and_name_their_session(run, journal):
     assert "envmux-supervisor:" not in run.log()  # not twice
 
 
+def test_a_prepare_command_knows_of_no_journal(envmux, journal):
+    journal.read()
+    words = 'import os; print("saw", [name for name in ("JOURNAL_STREAM", "ENVMUX_JOURNAL") if name in os.environ])'
+    entry = COMMAND | {"envmux": {"prepare": [sys.executable, "-c", words]}}
+    run = envmux({"mcpServers": {"tools": entry}}, env={"ENVMUX_JOURNAL": str(journal.path), "JOURNAL_STREAM": "1:2"})
+    with Client(run.mcp("tools", "k")):
+        journal.wait(MESSAGE="server tools: prepare: saw []")
+
+
 def test_a_hung_journal_holds_up_nobody(run, journal):
     with Client(run.mcp("small", "k")) as client:
         for _ in range(50):  # more than the socket and the worker hold
