@@ -210,6 +210,46 @@ static int on_entry_to_remove(const struct dirent *entry, void *userdata)
         return 1;
 }
 
+#define WAY_LEVELS_MAX 2048
+
+/* The folders above the one where the walk is, the nearest ones known. Where none is known any more the walk begins
+ * again at the top. */
+struct way {
+        ino_t levels[WAY_LEVELS_MAX]; /* a ring */
+        size_t n, n_known;
+};
+
+/* Back to where the walk came from, and nowhere else: whoever moves the folder out of the tree meanwhile must not
+ * lead us to what is above its new place. */
+static int go_up(struct way *way, int top, int at)
+{
+        if (way->n_known == 0) {
+                int fd = fcntl(top, F_DUPFD_CLOEXEC, 3);
+
+                way->n = 0;
+                return fd < 0 ? -errno : fd;
+        }
+        _cleanup_fd_ int up = openat(at, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct stat st, top_st;
+
+        if (up < 0 || fstat(up, &st) < 0 || fstat(top, &top_st) < 0)
+                return -errno;
+        way->n--;
+        way->n_known--;
+        return st.st_ino == way->levels[way->n % WAY_LEVELS_MAX] && st.st_dev == top_st.st_dev ? TAKE_FD(up) : -ESTALE;
+}
+
+static int go_down(struct way *way, int at)
+{
+        struct stat st;
+
+        if (fstat(at, &st) < 0)
+                return -errno;
+        way->levels[way->n++ % WAY_LEVELS_MAX] = st.st_ino;
+        way->n_known = MIN_OF(way->n_known + 1, (size_t) WAY_LEVELS_MAX);
+        return 0;
+}
+
 int fd_remove_tree_at(int dir_fd, const char *path)
 {
         if (unlinkat(dir_fd, path, 0) == 0 || errno == ENOENT)
@@ -220,6 +260,7 @@ int fd_remove_tree_at(int dir_fd, const char *path)
         if (top < 0 || fstat(top, &top_st) < 0)
                 return -errno;
         _cleanup_fd_ int at = fcntl(top, F_DUPFD_CLOEXEC, 3);
+        struct way way = { .n = 0 };
 
         if (at < 0)
                 return -errno;
@@ -229,24 +270,18 @@ int fd_remove_tree_at(int dir_fd, const char *path)
 
                 if (r < 0)
                         return r;
-                if (pass.child_fd >= 0) {
-                        fd_close(at);
-                        at = pass.child_fd;
-                        continue;
-                }
-                struct stat st;
-
-                if (fstat(at, &st) < 0)
-                        return -errno;
-                if (st.st_ino == top_st.st_ino)
+                if (pass.child_fd < 0 && way.n == 0)
                         break;
-                /* This folder is empty now: go up, where the next pass removes it by name. */
-                int up = openat(at, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+                /* Without a child this folder is empty now: above, the next pass removes it by name. */
+                int next = pass.child_fd;
 
-                if (up < 0)
-                        return -errno;
+                r = next >= 0 ? go_down(&way, at) : go_up(&way, top, at);
+                if (r < 0) {
+                        fd_close(next);
+                        return r;
+                }
                 fd_close(at);
-                at = up;
+                at = next >= 0 ? next : r;
         }
         return unlinkat(dir_fd, path, AT_REMOVEDIR) < 0 && errno != ENOENT ? -errno : 0;
 }
