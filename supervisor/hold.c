@@ -13,7 +13,7 @@
 #include <time.h>
 
 #define EMPTY_MSEC 100     /* between two looks: cgroup.events tells of changes, but not reliably of removed folders */
-#define EMPTY_LOOKS 100
+#define EMPTY_LOOKS 70     /* less than the TimeoutStopSec= of the unit */
 
 static int fail(const char *what, int error)
 {

@@ -19,7 +19,8 @@ static int listen_fds_put(struct listen_fds *fds, const char *name, int fd)
                 fds->control = fd;
                 return 0;
         }
-        if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0) {
+        /* A second one of those is no address for clients. */
+        if (streq(name, "ipc") || streq(name, "control") || sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0) {
                 fd_close(fd);
                 return streq(name, "http") ? -ENOTSOCK : 0;
         }

@@ -142,6 +142,12 @@ static int peer_handle(struct peer *peer, const struct ipc_message *m)
         return handlers[m->type] ? handlers[m->type](peer, m) : -EBADMSG;
 }
 
+/* Every backend can connect and say nonsense: a flood of that must not become one of the log. */
+static int loudness(const struct peer *peer)
+{
+        return peer->session || peer->router ? LOG_WARNING : LOG_DEBUG;
+}
+
 static void on_message(_unused_ struct ipc_channel *channel, const struct ipc_message *m, void *userdata)
 {
         struct peer *peer = userdata;
@@ -149,16 +155,16 @@ static void on_message(_unused_ struct ipc_channel *channel, const struct ipc_me
 
         if (r >= 0)
                 return;
-        (void) log_warning_errno(r, "closing a %s's connection after its %s",
-                                 peer->role == IPC_W ? "worker" : peer->role == IPC_R ? "router" : "stranger",
-                                 ipc_type_to_string(m->type));
+        (void) log_line_errno(loudness(peer), r, "closing a %s's connection after its %s",
+                              peer->role == IPC_W ? "worker" : peer->role == IPC_R ? "router" : "stranger",
+                              ipc_type_to_string(m->type));
         peer_drop(peer);
 }
 
 static void on_hangup(_unused_ struct ipc_channel *channel, int error, void *userdata)
 {
         if (error < 0)
-                (void) log_warning_errno(error, "lost an internal connection");
+                (void) log_line_errno(loudness(userdata), error, "lost an internal connection");
         peer_drop(userdata);
 }
 

@@ -16,7 +16,8 @@ struct journal_lines {
 static int offer(const struct journal_lines *lines, enum log_source source, const char *text, size_t size)
 {
         const struct spec *spec = lines->spec;
-        int priority = source == LOG_STDOUT ? LOG_NOTICE : journal_priority(&text, &size, LOG_INFO);
+        int asked = source == LOG_STDOUT ? LOG_NOTICE : journal_priority(&text, &size, LOG_INFO);
+        int priority = MAX_OF(asked, LOG_CRIT); /* what is more than that is told to every terminal of the machine */
         const char level[] = { (char) ('0' + priority), '\0' };
         const struct journal_field fields[] = {
                 { "MESSAGE", text, size },

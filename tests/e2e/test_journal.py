@@ -81,7 +81,7 @@ def say(client, data, fd=2):
 def test_each_line_of_a_backend_names_its_session(run, journal):
     journal.read()
     with Client(run.mcp("tools", "k")) as first, Client(run.mcp("tools", "other")) as second:
-        assert say(first, b"hello\n<3>out of order\n<9>no priority\n\n\n") == {"journal": None, "socket": None}
+        assert say(first, b"hello\n<3>out of order\n<0>to all\n<9>no priority\n\n\n") == {"journal": None, "socket": None}
         say(second, b"from the other\n")
         say(first, b"no message\n", fd=1)
         journal.wait(MESSAGE="no message")
@@ -89,7 +89,7 @@ def test_each_line_of_a_backend_names_its_session(run, journal):
         ids = {session["key"]: session["id"] for session in run.sessions()}
         mine = [(entry["MESSAGE"], entry["PRIORITY"], entry["ENVMUX_STREAM"])
                 for entry in journal.of(ENVMUX_SESSION=ids["k"], SYSLOG_IDENTIFIER="tools")]
-        assert mine == [(b"hello", b"6", b"stderr"), (b"out of order", b"3", b"stderr"),
+        assert mine == [(b"hello", b"6", b"stderr"), (b"out of order", b"3", b"stderr"), (b"to all", b"2", b"stderr"),
                         (b"<9>no priority", b"6", b"stderr"), (b"no message", b"5", b"stdout")]
         other, = journal.of(ENVMUX_SESSION=ids["other"], SYSLOG_IDENTIFIER="tools")
         assert (other["MESSAGE"], other["ENVMUX_SERVER"]) == (b"from the other", b"tools")
